@@ -1,0 +1,49 @@
+# Two commands do all set-up on a fresh machine: `make conformance` and `make test`. `make help` lists the rest.
+#
+# Variables: PYTHON (interpreter, 3.11 or newer), ARGS (more arguments for `islanding run` or pytest).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup venv test lint types conformance bench lock clean
+.NOTPARALLEL:
+
+BIN := .venv/bin
+export PYTHON
+
+help: ## List these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+venv:
+	@requirements/venv.sh
+
+setup: venv ## Set everything up: Python packages, parts, machine image (once; resumable)
+	$(BIN)/islanding setup
+
+conformance: setup ## Bring the sites up, run suites and experiments, write the report
+	$(BIN)/islanding run $(ARGS)
+
+test: setup lint types ## All of the harness's own tests: lint, types, import rules, unit and lab tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: venv ## Style and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+types: venv ## Types
+	$(BIN)/mypy
+
+bench: setup ## Print the figures of docs/performance.md, as ratios from one run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: venv ## Lock the newest packages that pyproject.toml allows
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra dev pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+
+clean: ## Remove what was made in the checkout (parts stay in the user's cache folder)
+	rm -rf .venv .tox build dist htmlcov .coverage .coverage.* *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,156 @@
+"""Chaos Toolkit actions: each fault as an action, and `undo_fault` as their rollback.
+
+They act on the site that ISLANDING_SITE names (a path, or a running lab's name or id; by default the only running
+lab) and write to the journal that ISLANDING_JOURNAL names (by default a new run folder below ./runs). Each goes
+through the undo log, so that `islanding heal` mends what a killed `chaos run` left behind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chaoslib.exceptions import ActivityFailed
+
+from islanding import sites
+from islanding.errors import IslandingError
+from islanding.faults import heal as healing
+from islanding.faults import make
+from islanding.faults.apply import apply_fault
+from islanding.faults.apply import undo_fault as undo_applied
+from islanding.journal import Journal
+from islanding.model import Site
+from islanding.undo import Owner, UndoLog
+
+__all__ = [
+    "cut_local_gateway",
+    "cut_off_nodes",
+    "cut_service_link",
+    "drop_silently",
+    "heal",
+    "lose_resolver",
+    "power_off_node",
+    "reboot_node",
+    "take_interface_down",
+    "undo_fault",
+    "withdraw_prefixes",
+]
+
+SITE, JOURNAL = "ISLANDING_SITE", "ISLANDING_JOURNAL"
+
+
+def cut_service_link() -> str:
+    """Shut the service link's BGP session at the router that faces the Outpost; returns the fault's id, as all do."""
+    return _apply("service-link-down")
+
+
+def cut_local_gateway() -> str:
+    """Shut the local gateway's BGP session."""
+    return _apply("local-gateway-down")
+
+
+def take_interface_down(session: str = "service-link") -> str:
+    """Take down the router's end of a session's link (`service-link` or `local-gateway`)."""
+    return _apply("interface-down", session=session)
+
+
+def drop_silently(session: str = "service-link") -> str:
+    """Drop everything on a session's link (`service-link` or `local-gateway`) while the carrier stays."""
+    return _apply("silent-drop", session=session)
+
+
+def withdraw_prefixes(session: str = "service-link", prefixes: list[str] | None = None) -> str:
+    """No longer accept `prefixes` (default: all) over a session that stays up."""
+    return _apply("prefix-withdrawn", session=session, prefixes=prefixes or [])
+
+
+def cut_off_nodes(nodes: list[str] | None = None, share: float | None = None) -> str:
+    """Cut workers off from the control plane: those named, or a share of them (0 to 1), or all."""
+    return _apply("nodes-cut-off", nodes=nodes or [], share=share)
+
+
+def reboot_node(node: str) -> str:
+    """Reboot a node."""
+    return _apply("node-rebooted", node=node)
+
+
+def power_off_node(node: str) -> str:
+    """Stop a node's instance by force."""
+    return _apply("node-powered-off", node=node)
+
+
+def lose_resolver(resolver: str = "") -> str:
+    """Drop the questions to a resolver (may be left out where the site has one)."""
+    return _apply("resolver-lost", resolver=resolver)
+
+
+def undo_fault(kind: str | None = None, heal_timeout: float = 60.0) -> list[str]:
+    """Undo the faults that this experiment has applied (only those of one kind), the latest first; returns their ids.
+
+    Fails when one does not heal within `heal_timeout` seconds. Nothing to undo is no failure: an action that failed
+    has undone itself.
+    """
+    undone, failed = [], []
+    with _acting() as (site, journal):
+        log, me = UndoLog.for_site(site.id), Owner.me()
+        for entry in reversed(log.read().open):
+            if entry.owner != me or kind not in (None, entry.kind):
+                continue
+            try:
+                undo_applied(healing.from_record(entry), journal, log, heal_timeout=heal_timeout)
+                undone.append(entry.id)
+            except IslandingError as error:  # the others have to be undone too
+                failed.append(str(error))
+        if failed:
+            raise IslandingError("\n".join(failed))
+    return undone
+
+
+def heal(timeout: float = 60.0) -> list[str]:
+    """Undo what dead runs left at the site, as `islanding heal` does; returns a line for each."""
+    with _acting() as (site, _):
+        done = healing.heal(site.id, timeout=timeout)
+        failed = [one.text for one in done if one.outcome is healing.Outcome.FAILED]
+        if failed:
+            raise IslandingError("\n".join(failed))
+    return [f"{one.outcome}: {one.text}" for one in done]
+
+
+def current_site() -> Site:
+    """The site that an experiment acts on; raises IslandingError when none or several fit."""
+    return sites.load(sites.find(os.environ.get(SITE) or None))
+
+
+def current_journal(site: Site) -> Journal:
+    """The journal of this run, bound to the site; a new run folder is made, and named to later callers, without one."""
+    if not os.environ.get(JOURNAL):
+        folder = Path("runs") / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-chaos-{os.getpid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ[JOURNAL] = str((folder / "journal.jsonl").absolute())
+    return Journal(Path(os.environ[JOURNAL]), site=site.name)
+
+
+def _apply(kind: str, **params: Any) -> str:
+    with _acting() as (site, journal):
+        return apply_fault(site, make(kind, **params), journal).id
+
+
+@contextmanager
+def _acting() -> Iterator[tuple[Site, Journal]]:
+    """Site and journal; a failure goes, in words, into the journal, where the verdict is read, and to Chaos Toolkit."""
+    try:
+        site = current_site()
+        journal = current_journal(site)
+    except IslandingError as error:
+        raise ActivityFailed(str(error)) from error
+    try:
+        yield site, journal
+    except IslandingError as error:
+        journal.append("warning", text=str(error))
+        raise ActivityFailed(str(error)) from error
+    finally:
+        journal.close()

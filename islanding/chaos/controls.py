@@ -1,0 +1,133 @@
+"""Chaos Toolkit controls: watches run around an experiment, and its verdict is written to the journal.
+
+Declared in each experiment, so that a plain `chaos run FILE` inside a running lab leaves the same verdict as
+`islanding experiment run FILE`: there, the site is $ISLANDING_SITE (or the only lab of the extension's site), the
+journal $ISLANDING_JOURNAL (or that of a new run).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaoslib.exceptions import InterruptExecution
+
+from islanding import sites
+from islanding.chaos.claims import judge
+from islanding.chaos.schema import Experiment, parse_extension
+from islanding.chaos.verdict import Outcome, verdict_of
+from islanding.errors import IslandingError
+from islanding.journal import Journal, read
+from islanding.model import Site, Verdict
+from islanding.probes.of_site import SiteProbes
+from islanding.redact import redact
+from islanding.runs import VARIABLE, journal_path
+from islanding.watching import Watch
+
+SITE, CASE = "ISLANDING_SITE", "ISLANDING_CASE"
+logger = logging.getLogger("chaostoolkit")
+
+
+@dataclass
+class Conduct:
+    """One experiment on its way: given by whoever runs it, else made when it begins."""
+
+    site: Site
+    journal: Journal
+    writes_case: bool = True  # False when pytest writes the case's start and verdict
+    watch: Watch | None = None
+    trouble: str = ""
+    started: float = field(default_factory=time.monotonic)
+    outcome: Outcome | None = None
+
+
+_current: Conduct | None = None
+
+
+def conduct(given: Conduct | None) -> None:
+    """Say by which site and journal the next experiment of this process runs; None when it is over."""
+    global _current  # noqa: PLW0603 - Chaos Toolkit calls module functions, and one experiment at a time
+    _current = given
+
+
+def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
+    """Start the watches; an experiment that cannot be watched is interrupted before anything is cut."""
+    if threading.current_thread() is threading.main_thread():
+        # Chaos Toolkit's own handler raises an Exception, which a Python action swallows (lab-notes 9)
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        experiment = parse_extension(context)
+        case = experiment.extension
+        if _current is None:
+            conduct(_find(experiment))
+        now = _current
+        assert now is not None  # noqa: S101 - set in the line above
+        if now.site.name != case.site:
+            raise IslandingError(f"the experiment is for site {case.site}, and {now.site.name} was given")
+        if now.writes_case:
+            rows = list(case.requirements)
+            now.journal.append("case-started", title=experiment.title, requirements=rows)
+        probes = SiteProbes(now.site)
+        made = []
+        for spec in case.watch:
+            shared = spec.model_dump(include={"name", "place", "interval", "timeout", "overlap"}, exclude_none=True)
+            made.append(probes.make(spec.probe, **{**spec.parameters, **shared}))
+        if made:
+            now.watch = Watch(now.site, now.journal, *made, drain=case.drain)
+            now.watch.__enter__()
+    except Exception as error:  # Chaos Toolkit swallows every other exception of a control and runs on
+        if _current is not None:
+            _current.trouble = f"could not be watched: {error}"
+        raise InterruptExecution(f"islanding: {error}") from error
+
+
+def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | None = None, **_: Any) -> None:
+    """Stop the watches, judge the claims, write the verdict."""
+    now = _current
+    if now is None:
+        return
+    outcome = Outcome(Verdict.INCONCLUSIVE, now.trouble)
+    try:
+        findings: list[Outcome] = []
+        if now.watch is not None:
+            now.watch.stop()
+            events = [event for event in read(now.journal.path) if event.t >= now.started]
+            findings = judge(parse_extension(context).extension, now.watch, events, now.site.name)
+        outcome = verdict_of(state, findings, now.trouble)
+    except Exception as error:  # a verdict must be written whatever happens: Chaos Toolkit swallows exceptions here
+        outcome = Outcome(Verdict.INCONCLUSIVE, f"could not be judged: {error}")
+    finally:
+        now.outcome = Outcome(outcome.verdict, redact(outcome.reason))
+        if now.writes_case:
+            now.journal.append(
+                "case-finished",
+                verdict=now.outcome.verdict.value,
+                reason=now.outcome.reason,
+                seconds=time.monotonic() - now.started,
+                detail="",
+            )
+        logger.info("islanding: %s %s", now.outcome.verdict.value, now.outcome.reason)
+        logger.info("islanding: journal %s", now.journal.path)
+
+
+def _find(experiment: Experiment) -> Conduct:
+    """Site and journal for a plain `chaos run`."""
+    name = os.environ.get(SITE) or experiment.extension.site
+    site = sites.load(sites.find(name))
+    path = journal_path()
+    os.environ[VARIABLE], os.environ[SITE] = str(path), name  # the actions act on, and write to, the same
+    case = os.environ.setdefault(CASE, _slug(experiment.title))
+    return Conduct(site, Journal(path, site=site.name, case=case))
+
+
+def _slug(title: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(f"signal {signal.Signals(number).name}")

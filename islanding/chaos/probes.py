@@ -1,0 +1,91 @@
+"""Chaos Toolkit probes: the steady state of a site, by the same probes as watches use; each returns True or False.
+
+They ask the site that ISLANDING_SITE names (by default the only running lab). `within` is how many seconds the state
+may take to be there: a link that has just been healed needs its time.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from chaoslib.exceptions import ActivityFailed
+
+from islanding.chaos.actions import current_site
+from islanding.errors import IslandingError
+from islanding.outcomes import is_ok
+from islanding.probes.of_site import SiteProbes
+from islanding.sampling import observe
+from islanding.wait import WaitTimeout, wait_until
+
+__all__ = [
+    "bgp_established",
+    "kubectl_allowed",
+    "name_resolves",
+    "nodes_ready",
+    "reachable",
+    "service_link_connected",
+    "workload_answers",
+]
+logger = logging.getLogger("chaostoolkit")
+
+
+def reachable(host: str, port: int, place: str = "", within: float = 0.0) -> bool:
+    """Whether a TCP connection can be made, from a place of the site (default: the operator's)."""
+    return _holds("tcp", within, host=host, port=port, **_at(place))
+
+
+def bgp_established(session: str = "service-link", within: float = 0.0) -> bool:
+    """Whether a BGP session is established."""
+    return _holds("bgp", within, session=session)
+
+
+def kubectl_allowed(args: list[str], identity: str = "", within: float = 0.0) -> bool:
+    """Whether kubectl may do `args` as an identity of the site."""
+    return _holds("kubectl", within, args=tuple(args), identity=identity)
+
+
+def nodes_ready(nodes: list[str] | None = None, identity: str = "", within: float = 0.0) -> bool:
+    """Whether these nodes (default: all workers) are Ready."""
+    return _holds("node", within, nodes=tuple(nodes or ()), identity=identity)
+
+
+def workload_answers(url: str = "", within: float = 0.0) -> bool:
+    """Whether the workload (or another URL) answers over a new connection from the site's LAN."""
+    return _holds("http", within, url=url)
+
+
+def name_resolves(hostname: str, server: str = "", within: float = 0.0) -> bool:
+    """Whether a name has an address, by the operator's resolver or by the server named."""
+    return _holds("dns", within, hostname=hostname, server=server)
+
+
+def service_link_connected(within: float = 0.0) -> bool:
+    """Whether CloudWatch says that the Outpost's service link is up."""
+    return _holds("service-link", within)
+
+
+def _holds(kind: str, within: float, **parameters: Any) -> bool:
+    try:
+        site = current_site()
+        probe = SiteProbes(site).make(kind, **parameters)
+
+        def ok() -> bool:
+            seen = observe(site, probe)
+            logger.debug("islanding: %s: %s %s", probe.label, seen.outcome, seen.text)
+            return is_ok(seen.outcome)
+
+        if not within:
+            return ok()
+        try:
+            return wait_until(probe.label, ok, timeout=within, interval=0.5)
+        except WaitTimeout as late:
+            if isinstance(late.last, IslandingError):
+                raise late.last from None
+            return False
+    except IslandingError as error:
+        raise ActivityFailed(str(error)) from error
+
+
+def _at(place: str) -> dict[str, str]:
+    return {"place": place} if place else {}

@@ -1,0 +1,286 @@
+"""Reads the events of a journal, one by one, into the record of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+
+from islanding.evidence.record import (
+    Case,
+    Exhibit,
+    Expectation,
+    FaultWindow,
+    Measurement,
+    Observation,
+    RunResult,
+    SiteRecord,
+    Wait,
+    Watch,
+)
+from islanding.evidence.samples import messages, state_of, stretches
+from islanding.journal import Event
+from islanding.model import Topology, Verdict
+from islanding.redact import redact
+
+
+class Builder:
+    """Feed it the events in the order of the file, then call `close`; it never raises for what an event holds."""
+
+    def __init__(self) -> None:
+        self.result = RunResult()
+        self._open: dict[tuple[str, str], Case] = {}  # the last case of that name: one may run twice in a journal
+        self._first: float | None = None
+        self._last = 0.0
+        self._texts: dict[str, str] = {}
+
+    def feed(self, event: Event) -> None:
+        """Add one event; an event of a type that is not known here is left out."""
+        self._first = event.t if self._first is None else min(self._first, event.t)
+        self._last = max(self._last, event.t)
+        self.result.started_wall = self.result.started_wall or event.wall
+        self.result.ended_wall = event.wall
+        name = _text(event, "site")
+        if name:
+            site = self._site(name)
+            site.started = event.t if site.started is None else min(site.started, event.t)
+            site.ended = event.t if site.ended is None else max(site.ended, event.t)
+        handler: Callable[[Event], None] | None = getattr(self, "_on_" + event.type.replace("-", "_"), None)
+        if handler:
+            handler(event)
+
+    def close(self) -> RunResult:
+        """Finish what is open: a case without an end is inconclusive; samples are merged; time is accounted for."""
+        result = self.result
+        for case in result.cases:
+            if not case.finished:
+                case.ended = self._last
+                case.seconds = case.ended - case.started
+                case.verdict = Verdict.INCONCLUSIVE
+                case.reason = "the journal ends before this case did"
+            for watch in case.watches.values():
+                watch.samples.sort(key=lambda sample: (sample.start, sample.end))
+                watch.stretches = stretches(watch.samples, watch.interval)
+            case.messages = messages((watch.name, watch.samples) for watch in case.watches.values())
+        result.seconds = self._last - self._first if self._first is not None else 0.0
+        every: list[tuple[float, float]] = []
+        for site in result.sites.values():
+            spans = [(wait.t - wait.seconds, wait.t) for wait in site.waits if wait.physics]
+            every += spans
+            site.total = (site.ended - site.started) if site.ended is not None and site.started is not None else 0.0
+            site.physics = min(site.total, covered(spans))
+        result.physics = min(result.seconds, covered(every))
+        return result
+
+    # The run and its sites
+
+    def _on_run_started(self, event: Event) -> None:
+        result = self.result
+        result.run, result.target, result.revision = (_text(event, key) for key in ("run", "target", "revision"))
+        result.parts, result.host = event.get("parts"), event.get("host")
+        result.started_wall = event.wall
+        sites = event.get("sites")
+        result.site_names = tuple(str(site) for site in sites) if isinstance(sites, list) else ()
+        for name in result.site_names:
+            self._site(name)
+
+    def _on_run_finished(self, event: Event) -> None:
+        self.result.finished = True
+        code = event.get("exit_code")
+        self.result.exit_code = code if isinstance(code, int) and not isinstance(code, bool) else 0
+
+    def _on_site_step(self, event: Event) -> None:
+        self._site_of(event).steps.append((_text(event, "step"), _number(event, "seconds") or 0.0))
+
+    def _on_site_ready(self, event: Event) -> None:
+        site = self._site_of(event)
+        site.ready_after = _number(event, "seconds")
+        facts = event.get("facts")
+        site.facts = {str(k): redact(str(v)) for k, v in facts.items()} if isinstance(facts, dict) else {}
+        try:
+            site.topology = Topology.model_validate(event.get("topology") or {})
+        except ValidationError as error:
+            site.warnings.append(f"the topology in the journal cannot be drawn: {error.error_count()} faults in it")
+
+    def _on_site_down(self, event: Event) -> None:
+        self._site_of(event).down_after = _number(event, "seconds")
+
+    def _on_site_failed(self, event: Event) -> None:
+        self._site_of(event).failed = self._text(event, "reason") or "no reason was given"
+
+    # Cases and what is recorded in them
+
+    def _on_case_started(self, event: Event) -> None:
+        case = Case(site=_text(event, "site"), id=_text(event, "case"), started=event.t, wall=event.wall)
+        self._describe(case, event)
+        self._open[case.site, case.id] = case
+        self._site_of(event).cases.append(case)
+
+    def _on_case_finished(self, event: Event) -> None:
+        case = self._case_of(event)
+        if case is None or case.finished:  # skipped before it started
+            self._on_case_started(event)
+            case = self._open[_text(event, "site"), _text(event, "case")]
+        self._describe(case, event)
+        case.finished, case.ended = True, event.t
+        seconds = _number(event, "seconds")
+        case.seconds = case.ended - case.started if seconds is None else seconds
+        case.verdict = _verdict(event) or Verdict.INCONCLUSIVE
+        case.reason, case.detail = self._text(event, "reason"), self._text(event, "detail")
+
+    def _describe(self, case: Case, event: Event) -> None:
+        case.title = self._text(event, "title") or case.title
+        rows = event.get("requirements")
+        if isinstance(rows, list | tuple):
+            case.requirements = tuple(str(row) for row in rows)
+
+    def _on_watch_started(self, event: Event) -> None:
+        watch = self._watch_of(event)
+        if watch:
+            watch.probe, watch.place = self._text(event, "probe"), self._text(event, "place")
+            command = event.get("command")
+            words = " ".join(map(str, command)) if isinstance(command, list) else _text(event, "command")
+            watch.command = redact(words)
+            watch.interval = _number(event, "interval") or 0.0
+
+    def _on_watch_stopped(self, event: Event) -> None:
+        watch = self._watch_of(event)
+        if watch:
+            watch.ticks, watch.missed, watch.unfinished = (
+                None if number is None else int(number)
+                for number in (_number(event, key) for key in ("ticks", "missed", "unfinished"))
+            )
+
+    def _on_sample(self, event: Event) -> None:
+        watch = self._watch_of(event)
+        start, end = _number(event, "start"), _number(event, "end")
+        if watch and start is not None and end is not None:
+            outcome = _text(event, "outcome") or "UNKNOWN"
+            state = state_of(outcome, event.get("ok"))
+            watch.samples.append(Observation(start, max(start, end), outcome, state, self._text(event, "text")))
+            watch.probe = watch.probe or _text(event, "probe")
+
+    def _on_fault_planned(self, event: Event) -> None:
+        fault = self._fault_of(event)
+        fault.target, fault.summary = self._text(event, "target"), self._text(event, "summary")
+
+    def _on_fault_applied(self, event: Event) -> None:
+        start = _number(event, "start")
+        fault = self._fault_of(event)
+        fault.applied, fault.undone, fault.healed_after = (event.t if start is None else start), None, None
+
+    def _on_fault_undone(self, event: Event) -> None:
+        end = _number(event, "end")
+        self._fault_of(event).undone = event.t if end is None else end
+
+    def _on_fault_healed(self, event: Event) -> None:
+        self._fault_of(event).healed_after = _number(event, "seconds")
+
+    def _on_expectation(self, event: Event) -> None:
+        case = self._case_of(event)
+        if case:
+            case.expectations.append(
+                Expectation(
+                    _text(event, "watch"),
+                    self._text(event, "claim"),
+                    _number(event, "start"),
+                    _number(event, "end"),
+                    _verdict(event) or Verdict.INCONCLUSIVE,
+                    self._text(event, "reason"),
+                )
+            )
+
+    def _on_measurement(self, event: Event) -> None:
+        case = self._case_of(event)
+        if case:
+            value, limit = _value(event.get("value")), _value(event.get("limit"))
+            unit, verdict = _text(event, "unit"), _verdict(event)
+            case.measurements.append(Measurement(self._text(event, "name"), value, unit, limit, verdict))
+
+    def _on_wait(self, event: Event) -> None:
+        seconds = _number(event, "seconds") or 0.0
+        physics = event.get("physics") is True
+        what, case = self._text(event, "what"), _text(event, "case")
+        self._site_of(event).waits.append(Wait(what, event.t, seconds, physics, case))
+
+    def _on_evidence(self, event: Event) -> None:
+        exhibit = Exhibit(event.t, self._text(event, "title"), self._text(event, "text"))
+        case = self._case_of(event)
+        (case.exhibits if case else self._site_of(event).exhibits).append(exhibit)
+
+    def _on_warning(self, event: Event) -> None:
+        case, text = self._case_of(event), self._text(event, "text")
+        if case:
+            case.warnings.append(text)
+        elif event.get("site"):
+            self._site_of(event).warnings.append(text)
+        else:
+            self.result.warnings.append(text)
+
+    # Finding what an event belongs to
+
+    def _site(self, name: str) -> SiteRecord:
+        return self.result.sites.setdefault(name, SiteRecord(name))
+
+    def _site_of(self, event: Event) -> SiteRecord:
+        return self._site(_text(event, "site") or "(no site)")
+
+    def _case_of(self, event: Event) -> Case | None:
+        return self._open.get((_text(event, "site"), _text(event, "case")))
+
+    def _watch_of(self, event: Event) -> Watch | None:
+        case, name = self._case_of(event), _text(event, "watch")
+        return case.watches.setdefault(name, Watch(name)) if case else None
+
+    def _fault_of(self, event: Event) -> FaultWindow:
+        name = _text(event, "fault")
+        key = _text(event, "id") or name
+        case = self._case_of(event)
+        for faults in (owner.faults for owner in (case, self._site_of(event)) if owner):
+            if key in faults:
+                return faults[key]
+        for other in self._site_of(event).cases:  # healed after its case, or by another process
+            if key in other.faults:
+                return other.faults[key]
+        home = case.faults if case else self._site_of(event).faults
+        return home.setdefault(key, FaultWindow(key, name))
+
+    def _text(self, event: Event, key: str) -> str:
+        text = _text(event, key)
+        if text not in self._texts:  # most samples repeat a text: each is redacted once
+            self._texts[text] = redact(text)
+        return self._texts[text]
+
+
+def covered(spans: list[tuple[float, float]]) -> float:
+    """Seconds that lie in at least one span: two waits at once are not counted twice."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def _text(event: Event, key: str) -> str:
+    value = event.get(key)
+    return "" if value is None else str(value)
+
+
+def _number(event: Event, key: str) -> float | None:
+    value = event.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return "" if value is None else redact(str(value))
+
+
+def _verdict(event: Event) -> Verdict | None:
+    value = event.get("verdict")
+    try:
+        return None if value is None else Verdict(str(value))
+    except ValueError:
+        return Verdict.INCONCLUSIVE  # a verdict that is not known here is none

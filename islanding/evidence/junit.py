@@ -1,0 +1,112 @@
+"""The result as JUnit XML, for continuous integration: a suite for each site, a test case for each case."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from islanding.evidence.clean import clean, clip
+from islanding.evidence.record import Case, RunResult, SiteRecord
+from islanding.evidence.results import not_covered
+from islanding.model import Verdict
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
+
+
+def render_junit(result: RunResult) -> str:
+    """The whole file as text. What is inconclusive is an error, and so is what is wrong with the run as a whole."""
+    root = ET.Element("testsuites", name="islanding", time=f"{result.seconds:.3f}")
+    suites = [_suite(root, result, site) for site in result.sites.values() if site.cases or site.failed]
+    if result.problems:
+        suite = ET.SubElement(root, "testsuite", name="run", time="0.000")
+        case = ET.SubElement(suite, "testcase", classname="run", name="run is whole", time="0.000")
+        _child(case, "error", "; ".join(result.problems), "\n".join(result.problems))
+        suites.append(suite)
+    for suite in [*suites, root]:
+        cases = list(suite.iter("testcase"))
+        suite.set("tests", str(len(cases)))
+        for word, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            suite.set(word, str(sum(case.find(element) is not None for case in cases)))
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def write_junit(result: RunResult, path: Path) -> Path:
+    """Write the file to `path`, whole or not at all, and return it."""
+    temporary = path.with_suffix(".part")
+    temporary.write_text(render_junit(result), encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def _suite(root: ET.Element, result: RunResult, site: SiteRecord) -> ET.Element:
+    suite = ET.SubElement(root, "testsuite", name=_xml(site.name), time=f"{site.total:.3f}")
+    if result.started_wall:
+        suite.set("timestamp", _xml(result.started_wall))
+    properties = {
+        "run": result.run,
+        "target": result.target,
+        "revision": result.revision,
+        "requirements not covered": "; ".join(not_covered(result)),
+        **{f"fact: {key}": text for key, text in site.facts.items()},
+    }
+    _properties(suite, [(key, text) for key, text in properties.items() if text])
+    if site.failed:
+        element = ET.SubElement(suite, "testcase", classname=_xml(site.name), name="site comes up", time="0.000")
+        _child(element, "error", site.failed, site.failed)
+    for case in site.cases:
+        _case(suite, case)
+    return suite
+
+
+def _case(suite: ET.Element, case: Case) -> None:
+    element = ET.SubElement(
+        suite, "testcase", classname=_xml(case.site), name=_xml(case.id), time=f"{case.seconds:.3f}"
+    )
+    rows = [("site", case.site), ("title", case.title), *(("requirement", row) for row in case.requirements)]
+    rows += [(f"measured: {m.name}", f"{m.value} {m.unit}".strip()) for m in case.measurements]
+    _properties(element, [(key, text) for key, text in rows if text])
+    reason = case.reason or "no reason was given"
+    if case.verdict is Verdict.FAIL:
+        _child(element, "failure", reason, _account(case))
+    elif case.verdict is Verdict.SKIPPED:
+        _child(element, "skipped", reason, "")
+    elif case.verdict is not Verdict.PASS:
+        _child(element, "error", f"inconclusive: {reason}", _account(case))
+    if case.warnings:
+        ET.SubElement(element, "system-err").text = _xml("\n".join(case.warnings))
+
+
+def _account(case: Case) -> str:
+    """What a reader of a build's log needs: reason, expectations that did not hold, messages, detail."""
+    parts = [case.reason]
+    parts += [
+        f"expected at {e.watch}: {e.claim}: {e.verdict}: {e.reason}"
+        for e in case.expectations
+        if e.verdict is not Verdict.PASS
+    ]
+    parts += [
+        f"{m.watch}: {m.outcome}, {m.count} times, first at {m.first - case.zero:+.1f} s:\n    "
+        + clip(m.text, 20, 2000).replace("\n", "\n    ")
+        for m in case.messages
+        if m.state != "good"
+    ]
+    return "\n".join(part for part in [*parts, clip(case.detail, 120, 20000)] if part)
+
+
+def _properties(parent: ET.Element, rows: list[tuple[str, str]]) -> None:
+    if rows:
+        properties = ET.SubElement(parent, "properties")
+        for name, value in rows:
+            ET.SubElement(properties, "property", name=_xml(name), value=_xml(value))
+
+
+def _child(parent: ET.Element, name: str, message: str, text: str) -> None:
+    element = ET.SubElement(parent, name, message=_xml(message))
+    if text:
+        element.text = _xml(text)
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("�", clean(text))

@@ -1,0 +1,57 @@
+"""Calls of the AWS API by what a site says about its access, and by nothing of the caller's own environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from islanding.errors import IslandingError
+from islanding.model import AwsAccess, Site
+
+_SETTINGS = {  # environment variable -> botocore's name of the same setting
+    "AWS_SHARED_CREDENTIALS_FILE": "credentials_file",
+    "AWS_CONFIG_FILE": "config_file",
+    "AWS_CA_BUNDLE": "ca_bundle",
+    "AWS_MAX_ATTEMPTS": "max_attempts",
+    "AWS_RETRY_MODE": "retry_mode",
+}
+
+
+def call(site: Site, service: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Call `operation` (boto3's method name) of `service` and return the reply.
+
+    Raises IslandingError with AWS's own message when the call is refused or does not get through, and for a lab that
+    names no endpoint of its own: its faults must never reach a real account.
+    """
+    if site.target == "lab" and not _endpoint(site.aws, service):
+        raise IslandingError(f"the description of the lab {site.id} names no AWS endpoint; {operation} was not called")
+    import botocore.exceptions  # importing botocore takes most of a second: only for faults that call AWS
+
+    try:
+        reply: dict[str, Any] = getattr(_client(site.aws, service), operation)(**arguments)
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        raise IslandingError(f"AWS call {service}.{operation} failed: {error}") from error
+    return reply
+
+
+def _client(access: AwsAccess, service: str) -> Any:
+    import botocore.config
+    import botocore.session
+
+    env = access.env
+    session = botocore.session.Session(profile=env.get("AWS_PROFILE"))
+    for variable, setting in _SETTINGS.items():
+        if variable in env:
+            session.set_config_variable(setting, env[variable])
+    if "AWS_ACCESS_KEY_ID" in env:
+        session.set_credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN"))
+    return session.create_client(
+        service,
+        region_name=access.region,
+        endpoint_url=_endpoint(access, service),
+        config=botocore.config.Config(connect_timeout=5, read_timeout=15),
+    )
+
+
+def _endpoint(access: AwsAccess, service: str) -> str | None:
+    """The endpoint that the site's environment names, by the variables of the AWS SDKs; None for AWS's own."""
+    return access.env.get(f"AWS_ENDPOINT_URL_{service.upper()}") or access.env.get("AWS_ENDPOINT_URL")

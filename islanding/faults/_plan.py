@@ -1,0 +1,153 @@
+"""A fault's plan as data: what to do and its exact inverse, in steps that another process can take from the record."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from islanding.errors import ExitCode, IslandingError
+from islanding.faults import _aws
+from islanding.model import Place, Router, Site
+from islanding.process import CommandFailed, Result, run
+
+COMMAND_TIMEOUT = 15.0  # seconds: a step that takes longer has failed; undoing is never stuck for ever
+# A node's ordinary user may lack the admin folders in PATH, and needs sudo; root needs neither.
+_AS_ROOT = 'PATH="$PATH:/usr/sbin:/sbin"; export PATH; [ "$(id -u)" = 0 ] && exec "$@"; exec sudo -n -- "$@"'
+
+
+class FaultError(IslandingError):
+    """A fault cannot be planned, applied or undone: says at which place, and what was printed there."""
+
+
+class NotHealed(IslandingError):
+    """A fault was undone, but the real thing has not come back in time (exit code 1)."""
+
+    exit_code = ExitCode.FAILED
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Command(_Frozen):
+    """A command at a place, as root; `disconnects` when the place may close the connection before it has answered."""
+
+    do: Literal["command"] = "command"
+    place: str
+    argv: tuple[str, ...]
+    stdin: str | None = None
+    disconnects: bool = False
+
+
+class Vtysh(_Frozen):
+    """Configuration lines for an FRR router, entered one after the other."""
+
+    do: Literal["vtysh"] = "vtysh"
+    router: str
+    commands: tuple[str, ...]
+
+
+class AwsCall(_Frozen):
+    """A call of the AWS API, as boto3 names it."""
+
+    do: Literal["aws"] = "aws"
+    service: Literal["ec2"]
+    operation: str
+    arguments: dict[str, Any]
+
+
+Step = Annotated[Command | Vtysh | AwsCall, Field(discriminator="do")]
+
+
+class Plan(_Frozen):
+    """What a fault does to one site and how it is undone; `before` is the state that has to come back."""
+
+    id: str
+    kind: str
+    target: str
+    summary: str
+    before: dict[str, Any] = Field(default_factory=dict)
+    apply: tuple[Step, ...]
+    undo: tuple[Step, ...] = ()
+
+
+def new_id() -> str:
+    """Six hexadecimal digits: short enough for names of nftables tables and prefix lists, unique on one site."""
+    return secrets.token_hex(3)
+
+
+def take(site: Site, steps: tuple[Step, ...]) -> None:
+    """Take the steps, at one place in order, at several at the same time; raises FaultError when one fails."""
+    failures = _at_all_places(site, steps, go_on=False)
+    if failures:
+        raise FaultError("\n".join(failures))
+
+
+def take_all(site: Site, steps: tuple[Step, ...]) -> None:
+    """Take each step even when others fail, as undoing must; raises FaultError naming all that failed."""
+    failures = _at_all_places(site, steps, go_on=True)
+    if failures:
+        raise FaultError("\n".join(failures))
+
+
+def run_as_root(place: Place, argv: tuple[str, ...], *, stdin: str | None = None, check: bool = True) -> Result:
+    """Run a command at a place as root (through sudo where the place's user is another)."""
+    return place.run(["sh", "-c", _AS_ROOT, "sh", *argv], stdin=stdin, timeout=COMMAND_TIMEOUT, check=check)
+
+
+def vtysh(router: Router, *commands: str) -> str:
+    """Run FRR shell commands and return what they print; raises FaultError for what FRR refuses.
+
+    vtysh prints errors to stdout, as lines that begin with %, with an exit code that may be 0: both are looked at.
+    """
+    argv = [*router.vtysh, *(word for command in commands for word in ("-c", command))]
+    result = run(argv, timeout=COMMAND_TIMEOUT, check=False, host=router.name)
+    if not result.ok or any(line.startswith("%") for line in f"{result.stdout}\n{result.stderr}".splitlines()):
+        raise FaultError(str(CommandFailed(result, router.name)))
+    return result.stdout
+
+
+def _at_all_places(site: Site, steps: tuple[Step, ...], *, go_on: bool) -> list[str]:
+    groups: dict[str, list[Command | Vtysh | AwsCall]] = {}
+    for step in steps:
+        groups.setdefault(_where(step), []).append(step)
+    if len(groups) == 1:
+        return _in_order(site, steps, go_on=go_on)
+    with ThreadPoolExecutor(max_workers=16) as pool:  # nodes go together, as they do when a link fails
+        done = pool.map(lambda group: _in_order(site, tuple(group), go_on=go_on), groups.values())
+        return [text for texts in done for text in texts]
+
+
+def _in_order(site: Site, steps: tuple[Step, ...], *, go_on: bool) -> list[str]:
+    failures: list[str] = []
+    for step in steps:
+        try:
+            _take(site, step)
+        except KeyError as unknown:  # the site was changed since the plan was made
+            failures.append(str(unknown.args[0]))
+        except (IslandingError, OSError) as error:
+            failures.append(str(error))
+        if failures and not go_on:
+            break
+    return failures
+
+
+def _where(step: Command | Vtysh | AwsCall) -> str:
+    if isinstance(step, Command):
+        return f"place {step.place}"
+    return f"router {step.router}" if isinstance(step, Vtysh) else "aws"
+
+
+def _take(site: Site, step: Command | Vtysh | AwsCall) -> None:
+    if isinstance(step, Command):
+        place = site.place(step.place)
+        result = run_as_root(place, step.argv, stdin=step.stdin, check=not step.disconnects)
+        if step.disconnects and result.exit_code not in (0, 255):  # 255: ssh lost the connection, ssh(1)
+            raise CommandFailed(result, place.name)
+    elif isinstance(step, Vtysh):
+        vtysh(site.router(step.router), *step.commands)
+    else:
+        _aws.call(site, step.service, step.operation, step.arguments)

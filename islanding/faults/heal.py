@@ -1,0 +1,199 @@
+"""Healing: undoing what dead runs left behind, from the undo log alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from islanding import sites
+from islanding.errors import IslandingError
+from islanding.faults import FaultError, Health, Plan, make
+from islanding.faults._shield import shielded
+from islanding.faults.apply import GONE, Applied
+from islanding.undo import Entry, Owner, State, UndoLog, logs
+from islanding.wait import WaitTimeout, wait_until
+
+_SETTLES = 0.5  # seconds that a fault interrupted while it was applied must stay away
+_AGAIN = 1.0  # seconds after which an undo that has not healed is done again
+
+
+class Outcome(StrEnum):
+    """What healing came to for one entry."""
+
+    HEALED = "healed"
+    ABANDONED = "abandoned"  # the site is gone, and the fault with it
+    HELD = "held"  # its run is alive and will undo it itself
+    PENDING = "would be undone"  # a dry run
+    FAILED = "failed"  # it is kept in the log
+
+
+@dataclass(frozen=True)
+class Healed:
+    """One entry of the undo log (None: one whose record cannot be read) and what came of it, in words too."""
+
+    id: str
+    site_id: str
+    outcome: Outcome
+    text: str
+    entry: Entry | None = None
+
+
+@dataclass
+class _Job:
+    entry: Entry
+    log: UndoLog
+    left: Applied
+    undone: bool = False
+    trouble: str = ""
+
+
+def heal(
+    site_id: str | None = None,
+    dry_run: bool = False,
+    *,
+    force: bool = False,
+    timeout: float = 60.0,
+    alive: Callable[[Path], bool] = sites.site_is_alive,
+) -> list[Healed]:
+    """Undo the faults that dead runs left at one site, or at all, and say for each what came of it.
+
+    A fault of a live run is let alone unless its deadline has passed or `force` is given. The latest fault is undone
+    first; healing is waited for when all are undone (`timeout` seconds at most), as one fault can hide another. A fault
+    that cannot be undone or does not heal stays in the log and does not keep the others from being undone.
+    """
+    done: list[Healed] = []
+    for log in logs(site_id):
+        try:
+            record = log.read()
+        except IslandingError as error:
+            done.append(Healed("", site_id or log.path.stem, Outcome.FAILED, str(error)))
+            continue
+        for orphan in record.orphans:
+            text = f"its record in {log.path} is damaged: nobody can read any more how to undo it"
+            done.append(Healed(orphan, log.path.stem, Outcome.FAILED, text))
+        jobs: list[_Job] = []
+        for entry in reversed(record.open):
+            verdict = _without_undoing(entry, log, force=force, dry_run=dry_run, alive=alive)
+            job = verdict or _job(entry, log)
+            if isinstance(job, Healed):
+                done.append(job)
+            else:
+                jobs.append(job)
+        done += _undo_all(jobs, timeout)
+    return done
+
+
+def _without_undoing(
+    entry: Entry, log: UndoLog, *, force: bool, dry_run: bool, alive: Callable[[Path], bool]
+) -> Healed | None:
+    """What came of an entry that needs no undoing by us; None for one that does."""
+    if not force and not entry.is_overdue() and _lives_on(entry.owner):
+        text = f"held by a live run (process {entry.owner.pid} of {entry.owner.user})"
+        return _said(entry, Outcome.HELD, text)
+    gone = not alive(Path(entry.site_file))
+    if dry_run:
+        return _said(entry, Outcome.PENDING, GONE if gone else entry.summary)
+    if not gone:
+        return None
+    try:
+        log.mark(entry.id, State.ABANDONED, GONE)
+    except IslandingError as error:
+        return _said(entry, Outcome.FAILED, str(error))
+    return _said(entry, Outcome.ABANDONED, GONE)
+
+
+def _lives_on(owner: Owner) -> bool:
+    """Whether a run lives; one just killed goes on existing for some milliseconds, while it is cleared away."""
+    try:
+        wait_until("a killed run to be gone", lambda: not owner.is_alive(), timeout=0.2, interval=0.02)
+    except WaitTimeout:
+        return True
+    return False
+
+
+def _job(entry: Entry, log: UndoLog) -> _Job | Healed:
+    try:
+        return _Job(entry, log, from_record(entry))
+    except IslandingError as error:
+        return _said(entry, Outcome.FAILED, str(error))
+
+
+def from_record(entry: Entry) -> Applied:
+    """The fault of an entry as `undo_fault` takes it; raises IslandingError when site, fault or plan cannot be read."""
+    site = sites.load(Path(entry.site_file))
+    if site.id != entry.site_id:
+        raise FaultError(f"{entry.site_file} describes {site.id} now, not {entry.site_id}")
+    try:
+        plan = Plan.model_validate(entry.plan)
+    except ValidationError as error:
+        raise FaultError(f"the plan of {entry.kind} {entry.id} cannot be read: {error.errors()[0]['msg']}") from error
+    return Applied(site, make(entry.kind, **entry.params), plan, held=entry.state is State.APPLIED)
+
+
+def _undo_all(jobs: list[_Job], timeout: float) -> list[Healed]:
+    deadline = time.monotonic() + timeout
+    with shielded("undoing what was left behind"):
+        for job in jobs:
+            _undo(job)
+    return [_healed(job, deadline) for job in jobs]
+
+
+def _undo(job: _Job) -> None:
+    try:
+        job.log.mark(job.entry.id, State.UNDOING)
+    except IslandingError as error:  # a full disk must not stop an undo
+        job.trouble = str(error)
+    try:
+        job.left.undo()
+        job.undone = True
+    except Exception as error:  # whatever one fault's undo raises, the others have to be undone
+        job.trouble = str(error)
+
+
+def _healed(job: _Job, deadline: float) -> Healed:
+    start = undone = well = time.monotonic()
+    # A run killed while it applied the fault may have a command on its way still, which comes after our undo.
+    settled = _SETTLES if job.entry.state is State.PLANNED else 0.0
+
+    def check() -> Health:
+        nonlocal undone, well
+        health = job.left.fault.nothing_left(job.left.site, job.left.plan) if job.undone else Health(False, job.trouble)
+        now = time.monotonic()
+        if not health:
+            well = now
+            if now - undone >= _AGAIN:
+                _again(job)
+                undone = time.monotonic()
+        return health
+
+    def done(health: Health) -> bool:
+        return health.ok and time.monotonic() - well >= settled
+
+    try:
+        allowed = max(0.0, deadline - start)
+        health = wait_until(f"{job.entry.kind} to heal", check, timeout=allowed, interval=0.1, done=done)
+        job.log.mark(job.entry.id, State.UNDONE)
+    except WaitTimeout as late:
+        seen = late.last.seen if isinstance(late.last, Health) else late.last
+        return _said(job.entry, Outcome.FAILED, f"{'undone, but not healed' if job.undone else 'not undone'}: {seen}")
+    except IslandingError as error:
+        return _said(job.entry, Outcome.FAILED, str(error))
+    return _said(job.entry, Outcome.HEALED, f"{health.seen} ({time.monotonic() - start:.1f} s)")
+
+
+def _again(job: _Job) -> None:
+    with shielded(f"undoing {job.entry.kind}"):
+        try:
+            job.left.undo()
+            job.undone = True
+        except Exception as error:
+            job.trouble = str(error)
+
+
+def _said(entry: Entry, outcome: Outcome, text: str) -> Healed:
+    return Healed(entry.id, entry.site_id, outcome, f"{entry.kind} ({entry.target}): {text}", entry)

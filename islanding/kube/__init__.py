@@ -1,0 +1,1 @@
+"""Kubernetes as seen through kubectl: command lines, and what its answers say."""

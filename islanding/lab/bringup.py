@@ -1,0 +1,254 @@
+"""Bringing a site up in the lab: network, Region, control plane, nodes, workload, each step timed and journaled."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from islanding.errors import LabError
+from islanding.journal import Journal
+from islanding.lab import dns, kernel, kubernetes, namespaces, node, proxy, underlay
+from islanding.lab.account import Account
+from islanding.lab.control_plane import ControlPlane
+from islanding.lab.desk import Desk, OpenDesk
+from islanding.lab.machine import Machine, MachineFile, MachineSpec, Nic
+from islanding.lab.pki import Authority
+from islanding.lab.router import Router
+from islanding.siteconf import Instance, SiteConf
+from islanding.wait import wait_until
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The folders of the parts that a lab is made of."""
+
+    bin_dir: Path
+    image: Path
+    oci_dir: Path
+
+
+class Lab:
+    """A lab coming up or running: everything the supervisor owns."""
+
+    def __init__(self, conf: SiteConf, *, lab_id: str, folder: Path, pid: int, parts: Parts, journal: Journal) -> None:
+        self.conf = conf
+        self.id = lab_id
+        self.folder = folder
+        self.logs = folder / "logs"
+        self.pid = pid  # the lab's pid 1 as the host sees it
+        self.parts = parts
+        self.journal = journal
+        self.at = underlay.addresses(conf)
+        self.aws_ca = Authority.create("islanding lab AWS CA")
+        self.cluster_id = secrets.token_hex(16).upper()
+        self.endpoint_name = f"{self.cluster_id}.gr7.{conf.region.name}.eks.amazonaws.com"
+        self.routers = {c.name: Router(c, self.logs) for c in underlay.router_configs(conf)}
+        self.desks: dict[str, OpenDesk] = {}
+        self.machines: dict[str, Machine] = {}
+        self.cluster_ca = Authority.create(f"{conf.cluster.name} Kubernetes CA")
+        self._pool = ThreadPoolExecutor(max_workers=12, thread_name_prefix="bringup")
+        self._begun = time.monotonic()
+        self.account: Account
+
+    # -- the steps, in order ---------------------------------------------------------------------------------------
+
+    def up(self) -> None:
+        """Bring everything up; returns when the site is ready. Raises LabError naming the step that failed."""
+        region = self._pool.submit(self._region)
+        with self.step("network"):
+            kernel.apply(underlay.site_plan(self.conf))
+        routers = self._pool.submit(self._routers)
+        with self.step("desks and resolvers"):
+            self._resolvers()
+            self._desks()
+        self._join(region)
+        with self.step("AWS objects"):
+            self.account.open_in_lab()
+            self.account.create_objects(self._user_data())
+        with self.step("machines powered on"):
+            self._machines()
+        self._join(routers)
+        self.account.publish_metrics()
+        with self.step("control plane answers"):
+            self._control_plane()
+        with self.step("nodes ready"):
+            kubernetes.wait_for_nodes(self)
+        with self.step("workload answers"):
+            kubernetes.deploy_workload(self)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step and journal it; what goes wrong inside is named by it."""
+        begun = time.monotonic()
+        try:
+            yield
+        except LabError:
+            raise
+        except Exception as error:
+            raise LabError(f"bringing up {self.conf.name} failed at step {name!r}: {error}", f"logs: {self.logs}") from error
+        now = time.monotonic()
+        self.journal.append("site-step", step=name, seconds=round(now - begun, 3), since_start=round(now - self._begun, 3))
+
+    def _join(self, future: Future[None]) -> None:
+        future.result()
+
+    def _region(self) -> None:
+        with self.step("Region's API"):
+            self.account = Account(self)
+
+    def _routers(self) -> None:
+        with self.step("BGP sessions established"):
+            for router in self.routers.values():
+                router.start()
+            wait_until(
+                "all BGP sessions to be Established",
+                lambda: {s for r in self.routers.values() for s in r.session_states().values()},
+                timeout=30,
+                interval=0.1,
+                done=lambda states: states == {6},
+            )
+            wait_until(
+                "the service link to carry traffic to the Region",
+                lambda: self.outpost_reaches_region(timeout=0.5),
+                timeout=15,
+            )
+
+    def outpost_reaches_region(self, timeout: float = 1.0) -> bool:
+        """Whether the Outpost gets an answer from the Region's end of the service link: its heartbeat."""
+        from islanding.lab.heartbeat import ping
+
+        return ping(underlay.OND, underlay.TUNNEL_ENDS[1], timeout)
+
+    def _resolvers(self) -> None:
+        conf = self.conf
+        region_zone = f"{conf.region.name}.compute.internal"
+        names = {name: [self.at.aws_api] for name in self._aws_names()}
+        cluster = {self.endpoint_name: self.control_plane_addresses}
+        internal = {
+            f"ip-{str(i.address).replace('.', '-')}.{region_zone}": [str(i.address)] for i in conf.instances
+        }
+        zones = ("amazonaws.com", region_zone)
+        for netns, address in ((underlay.REGION, self.at.vpc_resolver), (underlay.REGION, self.at.public_dns)):
+            dns.start(dns.ResolverConfig(netns, address, {**names, **cluster, **internal}, zones), self.logs)
+        # The site's own resolver knows the cluster's endpoint by itself, as the EKS guide advises for disconnects.
+        site = dns.ResolverConfig(
+            underlay.RESOLVER, str(conf.resolver.address), cluster, (self.endpoint_name,), upstream=self.at.public_dns
+        )
+        dns.start(site, self.logs)
+
+    def _aws_names(self) -> tuple[str, ...]:
+        from islanding.lab.region.server import host_names
+
+        return host_names(self.conf.region.name)
+
+    def _desks(self) -> None:
+        for desk in self.conf.desks:
+            made = Desk(desk.name, self.folder / "desks" / desk.name, str(self.conf.resolver.address))
+            self.desks[desk.name] = made.open()
+
+    @property
+    def control_plane_instances(self) -> tuple[Instance, ...]:
+        return tuple(i for i in self.conf.instances if i.role == "control-plane")
+
+    @property
+    def control_plane_addresses(self) -> list[str]:
+        return [str(i.address) for i in self.control_plane_instances]
+
+    @property
+    def workers(self) -> tuple[Instance, ...]:
+        return tuple(i for i in self.conf.instances if i.role == "worker")
+
+    def _machines(self) -> None:
+        conf = self.conf
+        local = conf.cluster.control_plane == "outpost"
+        plane = ControlPlane(
+            cluster=conf.cluster,
+            ca=self.cluster_ca,
+            endpoint_name=self.endpoint_name,
+            machines={i.name: str(i.address) for i in self.control_plane_instances},
+            local=local,
+            region=conf.region.name,
+            creator_arn=self.account.creator_arn,
+        )
+        disks = plane.disks()
+        ranges = node.pod_ranges(conf.cluster, [str(w.address) for w in self.workers])
+        for instance in conf.instances:
+            if instance.role == "control-plane":
+                files = disks[instance.name]
+            elif instance.role == "worker":
+                files = node.worker_files(conf.cluster, str(instance.address), ranges)
+            else:
+                files = {}
+            self.machines[instance.name] = self._machine(instance, files)
+        list(self._pool.map(lambda m: (m.create_disk(), m.power_on()), self.machines.values()))
+
+    def _user_data(self) -> dict[str, str]:
+        local = self.conf.cluster.control_plane == "outpost"
+        join = node.JoinInfo(
+            cluster=self.conf.cluster.name,
+            endpoint=f"https://{self.endpoint_name}",
+            ca_pem=self.cluster_ca.certificate_pem,
+            local_addresses=tuple(self.control_plane_addresses) if local else (),
+        )
+        joining = {w.name: node.user_data(join) for w in self.workers}
+        forwarding = {i.name: proxy.user_data(self.conf, self.control_plane_addresses) for i in self.conf.instances if i.role == "proxy"}
+        return {**joining, **forwarding}
+
+    def _machine(self, instance: Instance, files: dict[str, MachineFile]) -> Machine:
+        on_outpost = instance.where == "outpost"
+        subnet = self.conf.outpost.subnet if on_outpost else self.conf.region.region_subnet
+        nic = Nic(
+            switch_netns=underlay.OND if on_outpost else underlay.EDGE,
+            switch=underlay.SUBNET_SWITCH,
+            address=f"{instance.address}/{subnet.prefixlen}",
+            gateway=self.at.outpost_gateway if on_outpost else self.at.region_gateway,
+            mac=self.account.mac_of(instance.name),
+        )
+        common = {
+            "/etc/resolv.conf": MachineFile(f"nameserver {self.at.vpc_resolver}\noptions timeout:5 attempts:2\n".encode()),
+            "/etc/ssl/certs/ca-certificates.crt": MachineFile(self.aws_ca.certificate_pem),
+        }
+        spec = MachineSpec(
+            instance.name,
+            nic,
+            files={**common, **files},
+            binds={str(self.parts.bin_dir): "/opt/islanding/bin", str(self.parts.oci_dir): "/opt/islanding/images"},
+        )
+        return Machine(
+            spec,
+            lab_id=self.id,
+            folder=self.folder / "machines" / instance.name,
+            logs=self.logs,
+            image=self.parts.image,
+            on_halt=self.account.machine_halted,
+        )
+
+    def _control_plane(self) -> None:
+        for instance in self.control_plane_instances:
+            kubernetes.wait_for_api(self.machines[instance.name])
+        kubernetes.install_service_objects(self)
+        self.account.activate_cluster()
+        kubernetes.write_kubeconfigs(self)
+        kubernetes.map_node_role(self)
+
+    def tls_context(self, certificate: str, key: str) -> ssl.SSLContext:
+        """A server context from PEM files."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        return context
+
+    def tools_path(self) -> str:
+        """PATH at a desk: the lab's binaries, the tools of the harness's environment, then the user's own."""
+        return os.pathsep.join([str(self.parts.bin_dir), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+    def in_region(self, work: Callable[[], object]) -> object:
+        """Run something with sockets in the Region's namespace."""
+        return namespaces.in_netns(underlay.REGION, work)

@@ -1,0 +1,202 @@
+"""The running lab as a `Site`: what cases, faults, probes and reports are told of it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from islanding.lab import kubernetes, namespaces, underlay
+from islanding.lab.account import OPERATOR_ROLE, STRANGER_ROLE
+from islanding.model import (
+    AwsAccess,
+    Cluster,
+    Identity,
+    Node,
+    Place,
+    Router,
+    Session,
+    Site,
+    Timers,
+    Workload,
+)
+
+if TYPE_CHECKING:
+    from islanding.lab.bringup import Lab
+
+_ROLES = {
+    "outpost-network-device": underlay.OND,
+    "customer-network-device": underlay.CND,
+    "region-edge": underlay.EDGE,
+}
+SSH_USER = "ec2-user"
+
+
+def describe(lab: Lab) -> Site:
+    """Everything that others need to act on the site, as data."""
+    conf = lab.conf
+    config = _ssh_config(lab)
+    return Site(
+        name=conf.name,
+        target="lab",
+        id=lab.id,
+        folder=str(lab.folder),
+        outpost_arn=lab.account.outpost_arn,
+        cluster=Cluster(
+            name=conf.cluster.name,
+            arn=f"arn:aws:eks:{conf.region.name}:{conf.region.account}:cluster/{conf.cluster.name}",
+            version=conf.cluster.version,
+            endpoint=f"https://{lab.endpoint_name}",
+            control_plane=conf.cluster.control_plane,
+            control_plane_addresses=tuple(lab.control_plane_addresses),
+            service_cidr=str(conf.cluster.service_cidr),
+            pod_cidr=str(conf.cluster.pod_cidr),
+        ),
+        workload=Workload(
+            name=conf.workload.name,
+            namespace="default",
+            replicas=conf.workload.replicas,
+            url=f"http://{lab.workers[0].address}:{conf.workload.node_port}/",
+            image="lab.local/nginx:1",
+        ),
+        aws=AwsAccess(region=conf.region.name, account=conf.region.account, env=lab.account.runner_environment()),
+        timers=Timers(
+            bgp_hold=conf.bgp.hold, node_grace=conf.cluster.node_grace, eviction=conf.cluster.eviction
+        ),
+        places=_places(lab, config),
+        routers=tuple(_router(lab, role, name) for role, name in _ROLES.items()),
+        sessions=_sessions(lab),
+        nodes=_nodes(lab),
+        identities=_identities(lab),
+        facts={"ssh_config": str(config), "outpost_id": conf.outpost.id, "site_resolver": str(conf.resolver.address),
+               "region_resolver": lab.at.vpc_resolver, "public_resolver": lab.at.public_dns,
+               "large_cluster_size_threshold": str(conf.cluster.large_cluster_size_threshold)},
+    )  # fmt: skip
+
+
+def _root(lab: Lab) -> str:
+    return f"/proc/{lab.pid}/root"
+
+
+def _in_netns(lab: Lab, name: str) -> tuple[str, ...]:
+    return ("nsenter", f"--mount=/proc/{lab.pid}/ns/mnt", f"--net={_root(lab)}{namespaces.NETNS / name}", "--")
+
+
+def _places(lab: Lab, ssh_config: Path) -> tuple[Place, ...]:
+    desks = [
+        Place(
+            name=desk.name,
+            role=desk.role,
+            address=str(desk.address),
+            enter=lab.desks[desk.name].enter_from_host(),
+            env=lab.account.desk_environment(desk.name),
+        )
+        for desk in lab.conf.desks
+    ]
+    routers = [Place(name=n, role="router", address="", enter=_in_netns(lab, n)) for n in _ROLES.values()]
+    resolver = Place(
+        name=underlay.RESOLVER,
+        role="resolver",
+        address=str(lab.conf.resolver.address),
+        enter=_in_netns(lab, underlay.RESOLVER),
+    )
+    operator = lab.desks[kubernetes.OPERATOR].enter_from_host()
+    roles = {"worker": "node", "control-plane": "control-plane", "proxy": "proxy"}
+    machines = [
+        Place(
+            name=instance.name,
+            role=roles[instance.role],
+            address=str(instance.address),
+            enter=(*operator, "ssh", "-F", str(ssh_config), instance.name, "sudo", "--"),
+            shell=True,
+        )
+        for instance in lab.conf.instances
+        if instance.where == "outpost"
+    ]
+    return (*desks, *routers, resolver, *machines)
+
+
+def _ssh_config(lab: Lab) -> Path:
+    """SSH configuration files: one for the operator's desk, and one for the host with a ProxyCommand into the LAN."""
+    home = lab.folder / "desks" / kubernetes.OPERATOR
+    common = [
+        f"  User {SSH_USER}",
+        f"  IdentityFile {lab.account.ssh_key_file}",
+        "  IdentitiesOnly yes",
+        "  StrictHostKeyChecking no",
+        f"  UserKnownHostsFile {home / 'known_hosts'}",
+        "  LogLevel ERROR",
+        "  ConnectTimeout 5",
+        "  BatchMode yes",
+    ]
+    enter = (*_in_netns(lab, kubernetes.OPERATOR), sys.executable, "-m", "islanding.lab.pipe")
+    at_desk, from_host = [], []
+    for instance in lab.conf.instances:
+        head = [f"Host {instance.name} {instance.address}", f"  HostName {instance.address}"]
+        at_desk += [*head, *common]
+        from_host += [*head, *common, f"  ProxyCommand {shlex.join(enter)} %h %p"]
+    path = home / "ssh_config"
+    path.write_text("\n".join([*at_desk, ""]))
+    (home / ".ssh").mkdir(exist_ok=True)
+    (home / ".ssh" / "config").write_text("\n".join([*at_desk, ""]))
+    (lab.folder / "ssh_config").write_text("\n".join([*from_host, ""]))
+    return path
+
+
+def _router(lab: Lab, role: str, name: str) -> Router:
+    shell = (*_in_netns(lab, name), "vtysh", "-N", name)
+    return Router(name=name, role=role, asn=lab.routers[name].config.asn, place=name, vtysh=shell)
+
+
+def _sessions(lab: Lab) -> tuple[Session, ...]:
+    ond, _, edge = (lab.routers[n].config for n in (underlay.OND, underlay.CND, underlay.EDGE))
+    announced = {p.description: p.announce for p in ond.peers}
+    near = {
+        name: Session(
+            name=name,
+            router=underlay.CND,
+            neighbor=underlay.peer_addresses(name)[0],
+            neighbor_router=underlay.OND,
+            interface=interface,
+            prefixes=announced[name],
+        )
+        for name, interface in (("service-link", "sl"), ("local-gateway", "lgw"))
+    }
+    wan = Session(
+        name="wan",
+        router=underlay.CND,
+        neighbor=underlay.peer_addresses("wan")[1],
+        neighbor_router=underlay.EDGE,
+        interface="wan",
+        prefixes=edge.peers[0].announce,
+    )
+    return (*near.values(), wan)
+
+
+def _nodes(lab: Lab) -> tuple[Node, ...]:
+    local = lab.conf.cluster.control_plane == "outpost"
+    return tuple(
+        Node(
+            name=kubernetes.node_name(lab, str(i.address)),
+            instance_id=lab.account.instance(i.name).id,
+            address=str(i.address),
+            role=i.role,
+            place=i.name,
+        )
+        for i in lab.conf.instances
+        if i.role == "worker" or (i.role == "control-plane" and local)
+    )
+
+
+def _identities(lab: Lab) -> tuple[Identity, ...]:
+    known = [
+        ("operator", f"the cluster's creator: a session of {OPERATOR_ROLE}"),
+        ("stranger", f"a session of {STRANGER_ROLE}, which the cluster does not map"),
+        ("operator-by-proxy", "the creator again, through the proxy at the Outpost's edge"),
+    ]
+    return tuple(
+        Identity(name=name, kind="iam", kubeconfig=str(kubernetes.kubeconfig_path(lab, name)), note=note)
+        for name, note in known
+        if kubernetes.kubeconfig_path(lab, name).exists()
+    )

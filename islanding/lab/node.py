@@ -1,0 +1,136 @@
+"""What makes a machine a Kubernetes node: runtime, kubelet, kube-proxy as units, and the user data that joins it. Pure."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from islanding.lab import guest
+from islanding.lab.machine import MachineFile
+from islanding.siteconf import ClusterConf
+
+
+@dataclass(frozen=True)
+class JoinInfo:
+    """What a node's user data must say: cluster name, endpoint URL, CA (PEM), and addresses of a local control plane."""
+
+    cluster: str
+    endpoint: str
+    ca_pem: bytes
+    local_addresses: tuple[str, ...] = ()
+
+
+def user_data(join: JoinInfo) -> str:
+    """The user data of a self-managed worker, as seed 000 and the EKS guide give it."""
+    command = [
+        "/etc/eks/bootstrap.sh",
+        join.cluster,
+        f"--apiserver-endpoint {join.endpoint}",
+        f"--b64-cluster-ca {base64.b64encode(join.ca_pem).decode()}",
+    ]
+    if join.local_addresses:
+        command += ["--enable-local-outpost true", f"--ip-of-endpoint {','.join(join.local_addresses)}"]
+    return "#!/bin/bash\nset -e\n" + " \\\n  ".join(command) + "\n"
+
+
+def runtime_files() -> dict[str, MachineFile]:
+    """containerd with its configuration, as every machine with pods has it."""
+    return {
+        "/etc/containerd/config.toml": MachineFile(guest.text("containerd.toml")),
+        "/etc/systemd/system/containerd.service": MachineFile(guest.text("containerd.service")),
+        "/etc/systemd/system/kubelet.service": MachineFile(guest.text("kubelet.service")),
+        "/etc/crictl.yaml": MachineFile(b"runtime-endpoint: unix:///run/containerd/containerd.sock\n"),
+    }
+
+
+def kubelet_config(cluster: ClusterConf, cluster_dns: str = "") -> bytes:
+    """The kubelet's configuration file; intervals in seconds come from the site.
+
+    `failCgroupV1`, `oomScoreAdj` and the eviction thresholds are what a kubelet needs inside a machine that shares its
+    host's disk and may run on cgroup v1 (lab-notes 3).
+    """
+    config = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "failCgroupV1": False,
+        "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": "/etc/kubernetes/pki/ca.crt"},
+        },
+        "authorization": {"mode": "Webhook"},
+        "rotateCertificates": True,
+        "cgroupDriver": "cgroupfs",
+        "failSwapOn": False,
+        "oomScoreAdj": 0,
+        "nodeStatusUpdateFrequency": f"{cluster.node_status:g}s",
+        "nodeLeaseDurationSeconds": cluster.node_lease,
+        "imageGCHighThresholdPercent": 100,
+        "evictionHard": {
+            "nodefs.available": "0%",
+            "imagefs.available": "0%",
+            "nodefs.inodesFree": "0%",
+            "imagefs.inodesFree": "0%",
+            "memory.available": "50Mi",
+        },
+        "resolvConf": "/etc/resolv.conf",
+        **({"clusterDNS": [cluster_dns]} if cluster_dns else {}),
+    }
+    return yaml.safe_dump(config).encode()
+
+
+def pod_ranges(cluster: ClusterConf, nodes: Sequence[str]) -> Mapping[str, str]:
+    """A /24 of the pod range for each node, in order; raises ValueError when the range is too small."""
+    subnets = list(cluster.pod_cidr.subnets(new_prefix=24))[1:] if cluster.pod_cidr.prefixlen < 24 else []
+    if len(subnets) < len(nodes):
+        raise ValueError(f"pod range {cluster.pod_cidr} is too small for {len(nodes)} nodes")
+    return {node: str(subnet) for node, subnet in zip(nodes, subnets, strict=False)}
+
+
+def worker_files(cluster: ClusterConf, address: str, workers: Mapping[str, str]) -> dict[str, MachineFile]:
+    """The disk of a worker at `address`; `workers` maps each worker's address to its pod range."""
+    bridge = {
+        "cniVersion": "1.0.0",
+        "name": "pods",
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": "cni0",
+                "isGateway": True,
+                "ipMasq": False,
+                "hairpinMode": True,
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{"subnet": workers[address]}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
+    proxy = {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "nftables",
+        "clientConnection": {"kubeconfig": "/var/lib/kubelet/kubeconfig"},
+        "clusterCIDR": str(cluster.pod_cidr),
+        "hostnameOverride": "@NODE@",
+        # A machine may not set the host's conntrack limits.
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+    }
+    routes = "".join(f"{pods} {node}\n" for node, pods in workers.items() if node != address)
+    return {
+        **runtime_files(),
+        "/etc/eks/bootstrap.sh": MachineFile(guest.text("bootstrap.sh"), 0o755),
+        "/etc/eks/kubelet-config.yaml": MachineFile(kubelet_config(cluster)),
+        "/etc/eks/kube-proxy.yaml": MachineFile(yaml.safe_dump(proxy).encode()),
+        "/etc/eks/pod-routes": MachineFile(routes.encode()),
+        "/etc/systemd/system/kube-proxy.service": MachineFile(guest.text("kube-proxy.service")),
+        "/etc/systemd/system/pod-routes.service": MachineFile(guest.text("pod-routes.service")),
+        "/etc/cni/net.d/10-pods.conflist": MachineFile(json.dumps(bridge).encode()),
+    }

@@ -1,0 +1,3 @@
+module islanding.lab/pause
+
+go 1.26.0

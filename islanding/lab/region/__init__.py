@@ -1,0 +1,1 @@
+"""The AWS API of a lab: moto at the real host names, and what moto lacks, one file each."""

@@ -1,0 +1,249 @@
+"""The AWS Region of a lab: moto behind real host names, TLS and signatures, with what moto lacks."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from islanding.lab.region import metadata, principals, signature, sts
+from islanding.lab.region.eks import Eks
+from islanding.lab.region.errors import AwsError, adapt, render
+from islanding.lab.region.http import HttpServer, Request, Response
+from islanding.lab.region.instances import Instances, InstanceState
+from islanding.lab.region.metadata import InstanceIdentity, Lookup
+from islanding.lab.region.metrics import Feed, LinkState
+from islanding.lab.region.operations import environ_of, form, mutates, operation_of
+from islanding.lab.region.outposts import Outpost, Outposts
+from islanding.lab.region.principals import Principal
+from islanding.lab.region.seed import Seed, SessionCredentials
+from islanding.lab.region.signature import Claim
+from islanding.lab.region.trail import Trail
+
+REGIONAL = ("sts", "eks", "ec2", "monitoring", "outposts")
+GLOBAL = ("sts.amazonaws.com", "iam.amazonaws.com")
+UNSIGNED = frozenset({"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"})
+Hook = Callable[[str, str], None]
+
+
+def host_names(region: str) -> tuple[str, ...]:
+    """Every host name that the Region answers at: for its certificate and for DNS."""
+    return (*(f"{service}.{region}.amazonaws.com" for service in REGIONAL), *GLOBAL)
+
+
+class Region:
+    """One account's view of one AWS Region, in this process; `log` is the file that records every call.
+
+    `errors` holds what went wrong on our side (a hook, the log, an exception in a reply): whoever runs the lab must
+    call a run inconclusive when it is not empty.
+    """
+
+    def __init__(self, account: str, region: str, log: Path) -> None:
+        self.account = account
+        self.region = region
+        self.errors: list[str] = []
+        self.seed = Seed(account, region)
+        self.outposts = Outposts(account, region)
+        self.eks = Eks(account, region, self.outposts.knows)
+        self.ec2 = Instances(account, region)
+        self._sessions: dict[tuple[str, str], SessionCredentials] = {}
+        self._session_lock = threading.Lock()
+        self._trail = Trail(log, self.errors.append)
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._hooks: list[Hook] = []
+        self._servers: list[HttpServer] = []
+        self._feeds: list[Feed] = []
+
+    def serve(self, listener: socket.socket, tls: ssl.SSLContext | None) -> HttpServer:
+        """Serve the API on a socket that is bound and listening, until `close`; can be called for several sockets."""
+        server = HttpServer(listener, self.handle, tls=tls, name="region", on_error=self.errors.append).start()
+        self._servers.append(server)
+        return server
+
+    def serve_metadata(self, listener: socket.socket, lookup: Lookup | None = None) -> HttpServer:
+        """Serve the instance metadata service on a listening socket; by default instances are known by `identity`."""
+        server = metadata.serve(listener, lookup or self.identity, self.errors.append)
+        self._servers.append(server)
+        return server
+
+    def close(self) -> None:
+        """Stop serving, close every connection and the log."""
+        for feed in self._feeds:
+            feed.close()
+        for server in self._servers:
+            server.close()
+        self._trail.close()
+
+    def after_mutation(self, hook: Hook) -> None:
+        """Have `hook(service, operation)` called after each successful change, before its reply is sent.
+
+        What a hook raises is recorded in `errors` and never reaches the caller.
+        """
+        self._hooks.append(hook)
+
+    def add_outpost(self, outpost_id: str, name: str, arn: str, site: str, zone: str) -> Outpost:
+        """Register the site's Outpost with the Outposts API."""
+        return self.outposts.add(outpost_id, name, arn, site, zone)
+
+    def feed(self, outpost_id: str, read: Callable[[], LinkState], interval: float) -> Feed:
+        """Publish the Outpost's CloudWatch metrics from `read()` every `interval` seconds until `close`."""
+        feed = Feed(self.account, self.region, outpost_id, read, interval, self.errors.append).start()
+        self._feeds.append(feed)
+        return feed
+
+    def instances(self) -> tuple[InstanceState, ...]:
+        """All instances as EC2 has them now; quick, without an API call."""
+        return self.ec2.states()
+
+    def identity(self, address: str, vpc: str = "") -> InstanceIdentity | None:
+        """Who the metadata service says has that private address (in that VPC, if given); None when nobody has."""
+        instance = self.ec2.at(address, vpc)
+        if instance is None:
+            return None
+        make = (lambda: self._session(instance)) if instance.role else None
+        return InstanceIdentity(instance, self.account, self.region, make)
+
+    def warm(self) -> threading.Thread:
+        """Load moto's slow services in a thread, which is returned: EC2's first call costs more than a second."""
+        thread = threading.Thread(target=self._warm, name="region-warm", daemon=True)
+        thread.start()
+        return thread
+
+    def _warm(self) -> None:
+        try:
+            for service, action in (("ec2", "DescribeVpcs"), ("monitoring", "ListMetrics"), ("iam", "ListRoles")):
+                scope = f"{signature.ALGORITHM} Credential=warm/20260101/{self.region}/{service}/aws4_request, "
+                headers = {"authorization": scope, "content-type": "application/x-www-form-urlencoded"}
+                self._forward(Request("POST", "/", headers=headers, body=f"Action={action}".encode()), None, None)
+            operation_of(Request("GET", "/clusters"), "eks")
+        except Exception as error:
+            self.errors.append(f"warming: {type(error).__name__}: {error}")
+
+    def _session(self, instance: InstanceState) -> SessionCredentials:
+        with self._session_lock:
+            key = (instance.id, instance.role)
+            session = self._sessions.get(key)
+            if session is None or session.expires - datetime.now(UTC) < timedelta(hours=1):
+                session = self._sessions[key] = self.seed.assume(instance.role, instance.id, 6 * 3600)
+            return session
+
+    def activate_cluster(self, name: str, endpoint: str, ca_pem: bytes, cluster_id: str = "") -> None:
+        """Make a cluster ACTIVE; see Eks.activate."""
+        self.eks.activate(name, endpoint, ca_pem, cluster_id)
+
+    def handle(self, request: Request) -> Response:
+        """Authenticate, answer and record one request."""
+        begun = time.monotonic()
+        claim: Claim | None = None
+        principal: Principal | None = None
+        operation, code = "", ""
+        service = _service_of_host(request.headers.get("host", ""))
+        try:
+            claim = signature.claim_of(request)
+            service = claim.service if claim else service
+            operation = operation_of(request, service)
+            if claim is not None:
+                principal = self._authenticate(request, claim)
+            elif operation not in UNSIGNED:
+                raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+            response = self._answer(request, service, operation, claim, principal)
+        except AwsError as error:
+            adapted = adapt(error, service)
+            code = adapted.code
+            response = render(adapted, request, service)
+        except NotImplementedError as error:  # 501 and not 500: SDKs would send a 500 again and again
+            code = "NotImplemented"
+            response = render(AwsError(code, f"The lab's Region lacks this: {error}", 501), request, service)
+        except Exception as error:  # a fault of moto's or ours: AWS's words to the caller, the cause to the record
+            code = "InternalFailure"
+            self.errors.append(f"{service} {operation}: {type(error).__name__}: {error}")
+            response = render(AwsError(code, "The lab's Region failed; see its errors", 500), request, service)
+        if response.status < 400 and mutates(operation):
+            self._mutated(service, operation)
+        self._trail.write(
+            source=request.peer[0],
+            access_key_id=claim.access_key_id if claim else "",
+            principal=principal.arn if principal else "",
+            service=service,
+            operation=operation,
+            status=response.status,
+            error=code,
+            seconds=time.monotonic() - begun,
+        )
+        return response
+
+    def _authenticate(self, request: Request, claim: Claim) -> Principal:
+        now = datetime.now(UTC)
+        credential = principals.credential_for(claim, now)
+        signature.check(request, claim, credential.secret, now)
+        regions = {self.region, "us-east-1"} if claim.service in ("sts", "iam") else {self.region}
+        if claim.region not in regions:
+            expected = " or ".join(sorted(regions))
+            raise AwsError("SignatureDoesNotMatch", f"Credential should be scoped to a valid region: {expected}.", 403)
+        served = _service_of_host(request.headers.get("host", ""))
+        if served not in ("", claim.service):
+            raise AwsError("SignatureDoesNotMatch", f"Credential should be scoped to correct service: '{served}'.", 403)
+        return credential.principal
+
+    def _answer(
+        self, request: Request, service: str, operation: str, claim: Claim | None, principal: Principal | None
+    ) -> Response:
+        if request.path.startswith("/moto-api"):
+            raise AwsError("UnknownOperationException", "There is no such operation", 404)
+        if principal is not None:
+            if service == "sts" and operation == "GetCallerIdentity":
+                return sts.caller_identity(request, principal)
+            if service == "sts" and operation == "AssumeRole":
+                sts.check_assume_role(principal, dict(form(request)).get("RoleArn", ""))
+            if service == "outposts":
+                return self.outposts.answer(request, operation)
+            if service == "eks" and (response := self.eks.answer(request, principal)) is not None:
+                return response
+            if service == "ec2":
+                self.ec2.check(operation, request, self.outposts.knows)
+                response = self._forward(request, claim, principal)
+                if response.status < 400:
+                    self.ec2.observe(operation, request, response)
+                return response
+        return self._forward(request, claim, principal)
+
+    def _forward(self, request: Request, claim: Claim | None, principal: Principal | None) -> Response:
+        environ = environ_of(request)
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = principal.account if principal else self.account
+        if claim is not None and claim.presigned:  # moto finds service and account by the header only
+            credential = f"{claim.access_key_id}/{claim.scope}"
+            environ["HTTP_AUTHORIZATION"] = (
+                f"{signature.ALGORITHM} Credential={credential}, SignedHeaders=host, Signature=0"
+            )
+        head: list[tuple[int, tuple[tuple[str, str], ...]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
+            head.append((int(status.split(maxsplit=1)[0]), tuple(headers)))
+
+        chunks = self._moto(environ, start_response)
+        try:
+            body = b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+        status, headers = head[-1]
+        hop = ("connection", "transfer-encoding", "server")
+        return Response(status, tuple((name, value) for name, value in headers if name.lower() not in hop), body)
+
+    def _mutated(self, service: str, operation: str) -> None:
+        for hook in self._hooks:
+            try:
+                hook(service, operation)
+            except Exception as error:
+                self.errors.append(f"hook after {service}:{operation}: {type(error).__name__}: {error}")
+
+
+def _service_of_host(host: str) -> str:
+    name = host.split(":", maxsplit=1)[0].lower()
+    return name.split(".")[0] if name.endswith(".amazonaws.com") else ""

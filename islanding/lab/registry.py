@@ -1,0 +1,170 @@
+"""The labs of this machine: their folders, who is alive, and the sweeping of dead ones."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from islanding.errors import LabError
+from islanding.lab import cgroups
+from islanding.paths import state_dir
+
+KEPT_LOGS = 20  # log folders of past labs that are kept
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab known to this machine: id, site name, folder, and the process id of its pid 1 as seen from the host."""
+
+    id: str
+    site: str
+    folder: Path
+    pid: int
+    alive: bool
+
+    @property
+    def site_file(self) -> Path:
+        return self.folder / "site.json"
+
+    @property
+    def ready(self) -> bool:
+        return self.alive and self.site_file.exists()
+
+
+def labs_dir() -> Path:
+    return state_dir() / "labs"
+
+
+def new_folder(site: str) -> Path:
+    """Make the folder of a new lab, named by a fresh random id."""
+    folder = labs_dir() / secrets.token_hex(3)
+    (folder / "logs").mkdir(parents=True)
+    (folder / "machines").mkdir()
+    (folder / "request.json").write_text(json.dumps({"site": site}))
+    return folder
+
+
+def start_time(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat, in clock ticks: tells a process from a later one of the same id. None: no such process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def write_record(folder: Path, *, pid: int, guard: int) -> None:
+    """Record the lab's processes so that any later process can tell whether it lives."""
+    site = json.loads((folder / "request.json").read_text())["site"]
+    record = {"id": folder.name, "site": site, "pid": pid, "started": start_time(pid), "guard": guard}
+    temporary = folder / "lab.json.part"
+    temporary.write_text(json.dumps(record))
+    temporary.rename(folder / "lab.json")
+
+
+def all_labs() -> list[Lab]:
+    """Every lab that has a folder, alive or dead, oldest first."""
+    found = []
+    for folder in sorted(labs_dir().glob("*/"), key=lambda f: f.stat().st_mtime):
+        record = _record(folder)
+        alive = record is not None and start_time(record["pid"]) == record["started"]
+        request = record or _request(folder)
+        found.append(Lab(folder.name, request.get("site", "?"), folder, record["pid"] if record else 0, alive))
+    return found
+
+
+def _record(folder: Path) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads((folder / "lab.json").read_text())
+        return record
+    except (OSError, ValueError):
+        return None
+
+
+def _request(folder: Path) -> dict[str, Any]:
+    try:
+        request: dict[str, Any] = json.loads((folder / "request.json").read_text())
+        return request
+    except (OSError, ValueError):
+        return {}
+
+
+def find(name: str | None = None) -> Lab:
+    """The one live lab of that site name or id; with None the only one there is. Raises LabError naming what there is."""
+    live = [lab for lab in all_labs() if lab.alive and (name is None or name in (lab.id, lab.site))]
+    if len(live) == 1:
+        return live[0]
+    if not live:
+        known = ", ".join(f"{lab.site} ({lab.id})" for lab in all_labs() if lab.alive) or "none"
+        wanted = f"no lab {name!r} is up" if name else "no lab is up"
+        raise LabError(f"{wanted}; up now: {known}", f"bring one up: islanding lab up {name or 'outpost-local'}")
+    listed = ", ".join(f"{lab.id} ({lab.site})" for lab in live)
+    raise LabError(f"more than one lab fits: {listed}", "name one by its id")
+
+
+def sweep_folder(folder: Path) -> None:
+    """Remove what a dead lab leaves: control groups and its folder; its logs move to the kept logs."""
+    cgroups.remove(folder.name)
+    logs = folder / "logs"
+    if logs.is_dir() and any(logs.iterdir()):
+        kept = state_dir() / "logs"
+        kept.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # logs kept elsewhere are a link: nothing to move
+            if not logs.is_symlink():
+                logs.rename(kept / folder.name)
+        for old in sorted(kept.iterdir(), key=lambda f: f.stat().st_mtime)[:-KEPT_LOGS]:
+            shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep() -> list[str]:
+    """Sweep every dead lab and return their ids; called at the start of each lab command and run."""
+    swept = []
+    with _sweeping():
+        for lab in all_labs():
+            if not lab.alive and not _being_born(lab):
+                sweep_folder(lab.folder)
+                swept.append(lab.id)
+        known = {lab.id for lab in all_labs()}
+        for root in cgroups.hierarchies():
+            for group in root.glob("islanding-*"):
+                lab_id = group.name.removeprefix("islanding-")
+                if lab_id not in known and not any(f.read_text().split() for f in group.rglob("cgroup.procs")):
+                    cgroups.remove(lab_id)
+                    swept.append(lab_id)
+    return sorted(set(swept))
+
+
+def _being_born(lab: Lab) -> bool:
+    """A folder without a record whose maker still holds its lock is a lab that is just starting."""
+    lock = lab.folder / "starting.lock"
+    if lab.pid or not lock.exists():
+        return False
+    with lock.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _sweeping() -> Iterator[None]:
+    labs_dir().mkdir(parents=True, exist_ok=True)
+    with (labs_dir() / ".sweep.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def signal_lab(lab: Lab, number: int) -> None:
+    """Send a signal to the lab's pid 1."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(lab.pid, number)

@@ -1,0 +1,56 @@
+"""The one process that owns a lab: brings the site up, keeps its Region answering, and takes everything down at SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+from islanding import siteconf
+from islanding.errors import IslandingError
+from islanding.journal import Journal
+from islanding.lab.bringup import Lab, Parts
+from islanding.lab.description import describe
+
+
+class _Down(BaseException):
+    """SIGTERM arrived: whatever is under way ends here."""
+
+
+def main() -> None:
+    """`python -m islanding.lab.supervisor FOLDER`: bring up the lab that FOLDER/request.json asks for, and keep it."""
+    folder = Path(sys.argv[1])
+    request = json.loads((folder / "request.json").read_text())
+    record = json.loads((folder / "lab.json").read_text())
+    signal.signal(signal.SIGTERM, _raise_down)
+    conf = siteconf.load(Path(request["site_file"]))
+    journal = Journal(Path(request["journal"]), site=conf.name)
+    parts = Parts(Path(request["bin_dir"]), Path(request["image"]), Path(request["oci_dir"]))
+    try:
+        lab = Lab(conf, lab_id=folder.name, folder=folder, pid=record["pid"], parts=parts, journal=journal)
+        lab.up()
+        describe(lab).save(folder / "site.json")
+        threading.Event().wait()
+    except _Down:
+        return
+    except IslandingError as error:
+        traceback.print_exc()
+        (folder / "failure.json").write_text(json.dumps({"what": error.what, "fix": error.fix}))
+        sys.exit(3)
+    except Exception as error:
+        traceback.print_exc()
+        what = f"the lab's supervisor failed: {type(error).__name__}: {error}"
+        (folder / "failure.json").write_text(json.dumps({"what": what, "fix": f"see {folder / 'logs'}"}))
+        sys.exit(3)
+
+
+def _raise_down(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Down
+
+
+if __name__ == "__main__":
+    main()

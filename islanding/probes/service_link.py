@@ -1,0 +1,73 @@
+"""The service link as AWS tells it: CloudWatch's ConnectedStatus of the Outpost, read through boto3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from islanding.probes.base import Probe, Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceLink(Probe):
+    """The newest datapoint of AWS/Outposts ConnectedStatus (average over `period` s) of the last `window` s.
+
+    On AWS the metric has one value a minute: it tells that the link was lost, and is too coarse to tell when
+    (facts A2, OM). `env` are the variables with which boto3 finds endpoint and credentials.
+    """
+
+    kind: ClassVar[str] = "service-link"
+
+    outpost_id: str
+    region: str
+    env: dict[str, str] = field(default_factory=dict)
+    period: int = 60
+    window: float = 300.0
+    interval: float = 1.0
+    timeout: float = 10.0
+
+    def target(self) -> str:
+        """What is probed."""
+        return self.outpost_id
+
+    def command(self) -> str:
+        """What a person would type."""
+        return (
+            "aws cloudwatch get-metric-statistics --namespace AWS/Outposts --metric-name ConnectedStatus "
+            f"--dimensions Name=OutpostId,Value={self.outpost_id} --statistics Average --period {self.period}"
+        )
+
+    def sample(self) -> Reading:
+        """Ask CloudWatch once."""
+        import os
+
+        import boto3  # here, since no other probe needs it and it takes longest to load
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        os.environ.update(self.env)  # the sampler is a process of its own, and botocore reads its environment
+        patience = Config(connect_timeout=self.timeout, read_timeout=self.timeout, retries={"total_max_attempts": 1})
+        now = datetime.now(UTC)
+        try:
+            client = boto3.client("cloudwatch", region_name=self.region, config=patience)
+            answer = client.get_metric_statistics(
+                Namespace="AWS/Outposts",
+                MetricName="ConnectedStatus",
+                Dimensions=[{"Name": "OutpostId", "Value": self.outpost_id}],
+                StartTime=now - timedelta(seconds=self.window),
+                EndTime=now + timedelta(seconds=self.period),
+                Period=self.period,
+                Statistics=["Average"],
+            )
+        except (BotoCoreError, ClientError) as error:
+            return Reading(1, f"{type(error).__name__}: {error}")
+        return newest([dict(point) for point in answer["Datapoints"]], self.window)
+
+
+def newest(datapoints: list[dict[str, Any]], window: float) -> Reading:
+    """The newest datapoint as text: `ConnectedStatus=1 at TIME`."""
+    if not datapoints:
+        return Reading(1, f"no datapoint of ConnectedStatus in the last {window:g} s")
+    point = max(datapoints, key=lambda each: each["Timestamp"])
+    return Reading(0, f"ConnectedStatus={point['Average']:g} at {point['Timestamp'].isoformat()}")

@@ -1,0 +1,36 @@
+"""What the harness's own tests share: a home of their own, and a word when the lab cannot be tested."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+LAB = Path(__file__).parent / "lab"
+
+# Two busy cores must not fail a property: time limits are for benchmarks. HYPOTHESIS_PROFILE=thorough looks harder.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=5000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is below tests/lab, and skip it with its reason where it cannot run."""
+    for item in items:
+        if LAB in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+            if os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="the lab makes namespaces and cgroups: needs root"))
+
+
+@pytest.fixture(autouse=True)
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Unit tests see none of the user's cache, state and AWS settings; lab tests need the real cache."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "ISLANDING_DEBUG"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ISLANDING_STATE", str(tmp_path / "state"))
+    if LAB not in request.path.parents:
+        monkeypatch.setenv("ISLANDING_CACHE", str(tmp_path / "cache"))
+    return tmp_path
