@@ -131,6 +131,7 @@ class Sampler:
 
     def wait_for_end(self) -> str:
         """Wait until the process is gone; what went wrong, "" when nothing did."""
+        self.tell_to_stop()
         try:
             code = self._process.wait(self._drain + STOP)
         except subprocess.TimeoutExpired:

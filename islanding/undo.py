@@ -180,7 +180,7 @@ class UndoLog:
                 written = os.write(fd, content)
                 if written != len(content):
                     raise OSError(28, f"only {written} of {len(content)} bytes were written")
-                pass
+                os.fsync(fd)
         except OSError as error:
             raise UndoLogError(
                 f"cannot write the undo log {self.path}: {error.strerror}",

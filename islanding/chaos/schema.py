@@ -59,11 +59,20 @@ class Provider(Part):
         return self
 
 
+class ControlProvider(Part):
+    """The Python module of a control."""
+
+    type: Literal["python"]
+    module: str
+    arguments: dict[str, Any] | None = None
+    secrets: list[str] | None = None
+
+
 class Control(Part):
     """A control: code that Chaos Toolkit calls around experiment and activities."""
 
     name: str
-    provider: Provider
+    provider: ControlProvider
     scope: Literal["before", "after"] | None = None
     automatic: bool | None = None
 

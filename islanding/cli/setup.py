@@ -13,7 +13,7 @@ from rich.table import Table
 from islanding import paths
 from islanding.errors import ExitCode
 from islanding.lab.parts import ensure
-from islanding.lab.parts.ensure import prune
+from islanding.lab.parts.assemble import prune
 from islanding.lab.parts.found import layout
 from islanding.lab.parts.progress import reporter
 

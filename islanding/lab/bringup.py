@@ -7,7 +7,7 @@ import secrets
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from islanding.errors import LabError
 from islanding.journal import Journal
 from islanding.lab import dns, kernel, kubernetes, namespaces, node, proxy, underlay
 from islanding.lab.account import Account
-from islanding.lab.control_plane import ControlPlane
+from islanding.lab.control_plane import ControlPlane, private_dns_name
 from islanding.lab.desk import Desk, OpenDesk
 from islanding.lab.machine import Machine, MachineFile, MachineSpec, Nic
 from islanding.lab.pki import Authority
@@ -73,13 +73,16 @@ class Lab:
         with self.step("AWS objects"):
             self.account.open_in_lab()
             self.account.create_objects(self._user_data())
-        with self.step("machines powered on"):
+        with self.step("control plane powered on"):
             self._machines()
+            self._power_on(i.name for i in self.conf.instances if i.role != "worker")
         self._join(routers)
         self.account.publish_metrics()
         with self.step("control plane answers"):
             self._control_plane()
-        with self.step("nodes ready"):
+        with self.step("workers ready"):
+            # Not before: a kubelet that is refused starts over, which costs more than it wins on few cores.
+            self._power_on(w.name for w in self.workers)
             kubernetes.wait_for_nodes(self)
         with self.step("workload answers"):
             kubernetes.deploy_workload(self)
@@ -188,7 +191,10 @@ class Lab:
             else:
                 files = {}
             self.machines[instance.name] = self._machine(instance, files)
-        list(self._pool.map(lambda m: (m.create_disk(), m.power_on()), self.machines.values()))
+        list(self._pool.map(Machine.create_disk, self.machines.values()))
+
+    def _power_on(self, names: Iterable[str]) -> None:
+        list(self._pool.map(lambda name: self.machines[name].power_on(), names))
 
     def _user_data(self) -> dict[str, str]:
         local = self.conf.cluster.control_plane == "outpost"
@@ -212,7 +218,10 @@ class Lab:
             gateway=self.at.outpost_gateway if on_outpost else self.at.region_gateway,
             mac=self.account.mac_of(instance.name),
         )
+        own_name = private_dns_name(str(instance.address), self.conf.region.name)
+        hosts = f"127.0.0.1 localhost\n{instance.address} {own_name} {own_name.split('.')[0]}\n"
         common = {
+            "/etc/hosts": MachineFile(hosts.encode()),
             "/etc/resolv.conf": MachineFile(f"nameserver {self.at.vpc_resolver}\noptions timeout:5 attempts:2\n".encode()),
             "/etc/ssl/certs/ca-certificates.crt": MachineFile(self.aws_ca.certificate_pem),
         }

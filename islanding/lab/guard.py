@@ -28,7 +28,6 @@ def main() -> None:
     """`python -m islanding.lab.guard FOLDER`: run the lab whose folder that is, to its end."""
     folder = Path(sys.argv[1])
     lab_id = folder.name
-    os.setsid()
     namespaces.unshare(namespaces.CLONE_NEWPID)
     ready_read, ready_write = os.pipe()
     init = os.fork()

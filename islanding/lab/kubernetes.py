@@ -163,6 +163,9 @@ def wait_for_nodes(lab: Lab, timeout: int = 120) -> None:
         interval=0.3,
         done=lambda registered: wanted <= registered,
     )
+    for name in present:
+        roles = [f"node-role.kubernetes.io/{role}=" for role in ("control-plane", "master")]
+        admin(lab, "label", "--overwrite", "node", name, *roles)
     ready = [f"node/{n}" for n in workers]
     admin(lab, "wait", "--for=condition=Ready", *ready, f"--timeout={timeout}s", timeout=timeout + 10)
 

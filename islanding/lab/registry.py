@@ -16,6 +16,7 @@ from typing import Any
 from islanding.errors import LabError
 from islanding.lab import cgroups
 from islanding.paths import state_dir
+from islanding.sites import process_started
 
 KEPT_LOGS = 20  # log folders of past labs that are kept
 
@@ -52,19 +53,10 @@ def new_folder(site: str) -> Path:
     return folder
 
 
-def start_time(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat, in clock ticks: tells a process from a later one of the same id. None: no such process."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
 def write_record(folder: Path, *, pid: int, guard: int) -> None:
     """Record the lab's processes so that any later process can tell whether it lives."""
     site = json.loads((folder / "request.json").read_text())["site"]
-    record = {"id": folder.name, "site": site, "pid": pid, "started": start_time(pid), "guard": guard}
+    record = {"id": folder.name, "site": site, "pid": pid, "started": process_started(pid), "guard": guard}
     temporary = folder / "lab.json.part"
     temporary.write_text(json.dumps(record))
     temporary.rename(folder / "lab.json")
@@ -75,7 +67,7 @@ def all_labs() -> list[Lab]:
     found = []
     for folder in sorted(labs_dir().glob("*/"), key=lambda f: f.stat().st_mtime):
         record = _record(folder)
-        alive = record is not None and start_time(record["pid"]) == record["started"]
+        alive = record is not None and process_started(record["pid"]) == record["started"]
         request = record or _request(folder)
         found.append(Lab(folder.name, request.get("site", "?"), folder, record["pid"] if record else 0, alive))
     return found
@@ -110,17 +102,23 @@ def find(name: str | None = None) -> Lab:
     raise LabError(f"more than one lab fits: {listed}", "name one by its id")
 
 
+def kept_logs(folder: Path) -> Path:
+    """Where the logs of a lab are once it has ended: where the run wanted them, or in the state folder."""
+    logs = folder / "logs"
+    return logs.resolve() if logs.is_symlink() else state_dir() / "logs" / folder.name
+
+
 def sweep_folder(folder: Path) -> None:
-    """Remove what a dead lab leaves: control groups and its folder; its logs move to the kept logs."""
+    """Remove what a dead lab leaves: control groups and its folder; its logs are kept."""
     cgroups.remove(folder.name)
     logs = folder / "logs"
-    if logs.is_dir() and any(logs.iterdir()):
-        kept = state_dir() / "logs"
-        kept.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):  # logs kept elsewhere are a link: nothing to move
-            if not logs.is_symlink():
-                logs.rename(kept / folder.name)
-        for old in sorted(kept.iterdir(), key=lambda f: f.stat().st_mtime)[:-KEPT_LOGS]:
+    with contextlib.suppress(OSError):  # only a lab that failed to come up has it
+        shutil.copy(folder / "failure.json", logs / "failure.json")
+    if logs.is_dir() and not logs.is_symlink() and any(logs.iterdir()):
+        kept = kept_logs(folder)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        logs.rename(kept)
+        for old in sorted(kept.parent.iterdir(), key=lambda f: f.stat().st_mtime)[:-KEPT_LOGS]:
             shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from islanding import siteconf
 from islanding.errors import IslandingError
@@ -35,16 +37,21 @@ def main() -> None:
         describe(lab).save(folder / "site.json")
         threading.Event().wait()
     except _Down:
-        return
+        journal.append("site-down")
+        os._exit(0)  # not sys.exit, which would wait for threads: the kernel ends everything with the lab's pid 1
     except IslandingError as error:
         traceback.print_exc()
-        (folder / "failure.json").write_text(json.dumps({"what": error.what, "fix": error.fix}))
-        sys.exit(3)
+        _fail(folder, error.what, error.fix)
     except Exception as error:
         traceback.print_exc()
         what = f"the lab's supervisor failed: {type(error).__name__}: {error}"
-        (folder / "failure.json").write_text(json.dumps({"what": what, "fix": f"see {folder / 'logs'}"}))
-        sys.exit(3)
+        _fail(folder, what, "")
+
+
+def _fail(folder: Path, what: str, fix: str) -> NoReturn:
+    (folder / "failure.json").write_text(json.dumps({"what": what, "fix": fix}))
+    sys.stderr.flush()
+    os._exit(3)
 
 
 def _raise_down(*_: object) -> None:

@@ -40,7 +40,7 @@ REGISTRIES = [
     )
 ]
 MACHINE_PATHS = re.compile(
-    "|".join(rf"(?<![\w./-])(?<!\$\d\")/{name}/\w" for name in ("wor" + "k", "roo" + "t", "ho" + "me"))
+    "|".join(rf"(?<![\w./}}-])(?<!\$\d\")/{name}/[\w.]" for name in ("wor" + "k", "roo" + "t", "ho" + "me"))
 )
 SILENCED = re.compile(r"#\s*(?:type:\s*ignore(?:\[[\w, -]+\])?|noqa(?::\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)?)(?P<rest>.*)")
 

@@ -7,11 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
+
 from islanding.errors import SetupError
 from islanding.lab.parts.cache import Shelf, file_hash, lock, read_json, write_json
 
 
 def shelf_with(folder: Path, **contents: str) -> Shelf:
+    """A shelf that holds files of these contents."""
     shelf = Shelf(folder / "shelf")
     for name, text in contents.items():
         source = folder / f"source-{name}"
@@ -24,11 +26,11 @@ def test_what_is_put_is_present_whole_and_executable(tmp_path: Path) -> None:
     """A file put into the cache is found again by the cheap and by the full check, and can be run."""
     shelf = shelf_with(tmp_path, kubelet="program")
     item = shelf.items()["kubelet"]
-    assert (True, [], 0o755) == (
+    assert (
         shelf.present(item),
         shelf.damaged(),
         (shelf.files / "kubelet").stat().st_mode & 0o777,
-    )
+    ) == (True, [], 0o755)
 
 
 def test_a_flipped_byte_with_the_old_time_is_found_by_the_full_check(tmp_path: Path) -> None:
@@ -37,7 +39,7 @@ def test_a_flipped_byte_with_the_old_time_is_found_by_the_full_check(tmp_path: P
     target, item = shelf.files / "kubelet", shelf.items()["kubelet"]
     target.write_text("prograM")
     os.utime(target, ns=(item.mtime_ns, item.mtime_ns))
-    assert (True, ["kubelet"]) == (shelf.present(item), [bad.name for bad in shelf.damaged()])
+    assert (shelf.present(item), [bad.name for bad in shelf.damaged()]) == (True, ["kubelet"])
 
 
 def test_a_missing_or_cut_file_fails_the_cheap_check(tmp_path: Path) -> None:
@@ -46,14 +48,14 @@ def test_a_missing_or_cut_file_fails_the_cheap_check(tmp_path: Path) -> None:
     items = shelf.items()
     (shelf.files / "kubelet").unlink()
     (shelf.files / "ctr").write_text("oth")
-    assert [False, False] == [shelf.present(items["kubelet"]), shelf.present(items["ctr"])]
+    assert [shelf.present(items["kubelet"]), shelf.present(items["ctr"])] == [False, False]
 
 
 def test_drop_takes_out_file_and_entry(tmp_path: Path) -> None:
     """A dropped entry is neither listed nor on disk; the others stay."""
     shelf = shelf_with(tmp_path, kubelet="program", ctr="other")
     shelf.drop("kubelet")
-    assert (["ctr"], ["ctr"]) == (list(shelf.items()), [path.name for path in shelf.files.iterdir()])
+    assert (list(shelf.items()), [path.name for path in shelf.files.iterdir()]) == (["ctr"], ["ctr"])
 
 
 def test_a_broken_manifest_is_an_empty_cache(tmp_path: Path) -> None:
@@ -63,7 +65,7 @@ def test_a_broken_manifest_is_an_empty_cache(tmp_path: Path) -> None:
     for text in ("", "{", "[]", '{"items": {"kubelet": {"name": "x"}}}', '{"items": 3}'):
         (shelf.folder / "manifest.json").write_text(text)
         results.append(shelf.items())
-    assert [{}] * 5 == results
+    assert results == [{}] * 5
 
 
 def test_archives_may_lie_in_a_folder_below(tmp_path: Path) -> None:
@@ -71,7 +73,10 @@ def test_archives_may_lie_in_a_folder_below(tmp_path: Path) -> None:
     shelf = shelf_with(tmp_path)
     (tmp_path / "x").write_text("image")
     shelf.put(tmp_path / "x", "withheld/uncached-1.tar", version="", key="k", provider="test", mode=0o644)
-    assert ["withheld", "withheld/uncached-1.tar"] == sorted(str(p.relative_to(shelf.files)) for p in shelf.files.rglob("*"))
+    assert sorted(str(p.relative_to(shelf.files)) for p in shelf.files.rglob("*")) == [
+        "withheld",
+        "withheld/uncached-1.tar",
+    ]
 
 
 def test_json_is_written_whole_and_read_leniently(tmp_path: Path) -> None:
@@ -79,7 +84,7 @@ def test_json_is_written_whole_and_read_leniently(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"tree": "x"})
     (tmp_path / "b.json").write_text("[1]")
     found = [read_json(tmp_path / name) for name in ("a.json", "b.json", "c.json")]
-    assert [{"tree": "x"}, {}, {}] == found
+    assert found == [{"tree": "x"}, {}, {}]
 
 
 def test_hash_of_a_file_that_cannot_be_read_is_none(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from islanding.lab.parts import pins
 from islanding.lab.parts.recipe import PACKAGES, Recipe
 
@@ -88,14 +89,15 @@ def test_a_changed_pin_changes_its_own_key_and_the_common_one(tmp_path: Path) ->
     """A changed go.sum makes its set anew and leaves the other sets' keys as they were."""
     shutil.copytree(pins.GO_DIR, tmp_path / "go")
     before = pins.load(tmp_path / "go")
-    (tmp_path / "go/etcd/go.sum").open("a").write("\n")
+    sums = tmp_path / "go/etcd/go.sum"
+    sums.write_text(sums.read_text() + "\n")
     after = pins.load(tmp_path / "go")
     changed = [old.name for old, new in zip(before, after, strict=True) if old.key != new.key]
-    assert ["etcd"] == changed
+    assert changed == ["etcd"]
     assert pins.parts_key(before) != pins.parts_key(after)
 
 
 def test_any_change_of_the_recipe_changes_the_images_key() -> None:
     """Another package or another masked unit is another image; the same recipe is the same image."""
     keys = {Recipe().key, Recipe(packages=(*PACKAGES, "vim")).key, Recipe(masked=()).key, Recipe().key}
-    assert 3 == len(keys)  # noqa: SIM300 - expected first, as everywhere
+    assert len(keys) == 3

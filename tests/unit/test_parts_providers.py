@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from islanding.errors import SetupError
-from islanding.lab.parts import ensure, gobuild, pins
+from islanding.lab.parts import assemble, gobuild, pins
 from islanding.lab.parts.cache import Shelf
 from islanding.lab.parts.download import DownloadProvider, releases
 from islanding.lab.parts.found import Layout
 from islanding.lab.parts.progress import Silent
-from islanding.lab.parts.providers import CacheProvider, FolderProvider, Unavailable, parse_sums, user_folder
+from islanding.lab.parts.providers import CacheProvider, FolderProvider, Provider, Unavailable, parse_sums, user_folder
 from islanding.lab.parts.recipe import Recipe
 
 SETS = {part.name: part for part in pins.load()}
@@ -22,10 +24,12 @@ CNI = SETS["cni"]
 
 
 def sha256(data: bytes) -> str:
+    """The hash of some bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def folder_with(folder: Path, sums: str | None, **contents: str) -> FolderProvider:
+    """A user's folder with files of these contents and a SHA256SUMS, if any."""
     folder.mkdir()
     for name, text in contents.items():
         (folder / name).write_text(text)
@@ -80,7 +84,7 @@ def test_user_folder_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_sums_are_read_in_all_their_shapes() -> None:
-    """The text and binary marks of sha256sum, a path with ./, and a lone hash are understood; other lines are not sums."""
+    """The text and binary marks of sha256sum, a path with ./, and a lone hash are understood; other lines are none."""
     one, two, three = "a" * 64, "B" * 64, "c" * 64
     text = f"{one}  kubelet\n{two} *./ctr\n{three}\nno sum here\n"
     assert {"kubelet": one, "ctr": two.lower(), "": three} == parse_sums(text)
@@ -140,7 +144,7 @@ def test_download_takes_a_member_of_a_checked_archive(tmp_path: Path) -> None:
     """The binary comes out of the archive, executable, once the archive's checksum holds."""
     site = Site(tmp_path)
     found = DownloadProvider(site.probe, site.get).fetch(CNI, ["bridge"], tmp_path, Silent())
-    assert ("program", 0o755) == (found["bridge"].read_text(), found["bridge"].stat().st_mode & 0o777)
+    assert (found["bridge"].read_text(), found["bridge"].stat().st_mode & 0o777) == ("program", 0o755)
 
 
 def test_download_with_another_checksum_stops_the_set_up(tmp_path: Path) -> None:
@@ -162,7 +166,7 @@ def test_a_host_that_does_not_answer_is_tried_once(tmp_path: Path) -> None:
     for part in (CNI, SETS["etcd"], SETS["kubernetes"]):
         with pytest.raises(Unavailable, match="cannot be reached"):
             provider.fetch(part, list(part.binaries), tmp_path, Silent())
-    assert ["github.com", "dl.k8s.io"] == probed
+    assert probed == ["github.com", "dl.k8s.io"]
 
 
 def test_binaries_that_one_provider_lacks_come_from_the_next(tmp_path: Path) -> None:
@@ -173,12 +177,13 @@ def test_binaries_that_one_provider_lacks_come_from_the_next(tmp_path: Path) -> 
     class Next:
         name = "next"
 
-        def fetch(self, part: object, wanted: object, work: Path, progress: object) -> dict[str, Path]:
-            assert ["ptp"] == wanted
+        def fetch(self, part: object, wanted: Sequence[str], work: Path, progress: object) -> dict[str, Path]:
+            assert wanted == ["ptp"]
             return {"ptp": tmp_path / "ptp"}
 
     place = Layout(tmp_path, pins.load(), Recipe())
-    how = ensure._binaries(place, CNI, ["bridge", "ptp"], [first, Next()], Silent())
+    providers: list[Provider] = [first, Next()]
+    how = assemble._binaries(place, CNI, ["bridge", "ptp"], providers, Silent())
     items = place.binaries.items()
     assert ("folder given by the user, next", {"bridge": first.name, "ptp": "next"}) == (
         how,
@@ -189,16 +194,19 @@ def test_binaries_that_one_provider_lacks_come_from_the_next(tmp_path: Path) -> 
 def test_when_nobody_has_it_the_reasons_are_named(tmp_path: Path) -> None:
     """The message says which binary is missing and why each provider had none."""
     place = Layout(tmp_path, pins.load(), Recipe())
-    providers = [CacheProvider(tmp_path / "parts", place.binaries.folder), DownloadProvider(lambda _: False)]
+    providers: list[Provider] = [
+        CacheProvider(tmp_path / "parts", place.binaries.folder),
+        DownloadProvider(lambda _: False),
+    ]
     with pytest.raises(SetupError, match=r"nobody has bridge \(cache: no earlier build.*github.com cannot be reached"):
-        ensure._binaries(place, CNI, ["bridge"], providers, Silent())
+        assemble._binaries(place, CNI, ["bridge"], providers, Silent())
 
 
 @pytest.mark.parametrize(("download", "expected"), [(True, 4), (False, 3)])
 def test_providers_are_asked_in_their_order(tmp_path: Path, download: bool, expected: int) -> None:
     """Folder, cache, official release, build: a release site only when it may be asked."""
     place = Layout(tmp_path, pins.load(), Recipe())
-    names = [provider.name for provider in ensure.chain(place, tmp_path, download)]
+    names = [provider.name for provider in assemble.chain(place, tmp_path, download)]
     order = ["folder given by the user", "cache", "official release", "built from Go modules"]
     assert ([n for n in order if download or n != "official release"], expected) == (names, len(names))
 
@@ -211,14 +219,14 @@ def test_build_command_builds_all_tools_or_only_the_missing_ones() -> None:
         gobuild.command(etcd, ["etcd"])[-1:],
         gobuild.command(SETS["pause"], ["pause"])[-1:],
     ]
-    assert [["tool"], ["go.etcd.io/etcd/server/v3"], ["."]] == tails
+    assert tails == [["tool"], ["go.etcd.io/etcd/server/v3"], ["."]]
 
 
 def test_build_is_static_locked_and_deletable(tmp_path: Path) -> None:
     """No cgo, no change of go.mod, a module cache that the user can delete; only an old toolchain may fetch another."""
     new, old = (gobuild.environment(CNI, tmp_path, tmp_path, version) for version in ((1, 26, 8), (1, 22)))
-    assert ("0", "-mod=readonly -modcacherw") == (new["CGO_ENABLED"], new["GOFLAGS"])
-    assert (None, "auto") == (new.get("GOTOOLCHAIN"), old.get("GOTOOLCHAIN"))
+    assert (new["CGO_ENABLED"], new["GOFLAGS"]) == ("0", "-mod=readonly -modcacherw")
+    assert (new.get("GOTOOLCHAIN"), old.get("GOTOOLCHAIN")) == (None, "auto")
 
 
 def test_missing_and_old_toolchains_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,4 +260,4 @@ def test_sets_share_no_binary() -> None:
     """No two sets install a binary of the same name: the second would overwrite the first."""
     names = [name for part in SETS.values() for name in part.binaries]
     assert sorted(set(names)) == sorted(names)
-    assert CNI != replace(CNI, key="other")
+    assert replace(CNI, key="other") != CNI

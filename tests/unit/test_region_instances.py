@@ -50,6 +50,7 @@ def worker(region: Region) -> str:
         KeyName="lab",
         UserData="#!/bin/sh\necho ß\n",
         IamInstanceProfile={"Name": "NodeProfile"},
+        MetadataOptions={"HttpTokens": "required"},
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "worker-1"}]}],
     )
     instance: str = made["Instances"][0]["InstanceId"]
@@ -283,7 +284,7 @@ def test_metadata_over_a_socket(region: Region, worker: str) -> None:
 
 
 def test_an_instance_without_role_or_data_has_no_such_paths(region: Region) -> None:
-    """No role: no iam folder; no user data: 404."""
+    """No role: no iam folder; no user data: 404; no token needed unless required, but a false one is refused."""
     ec2 = connect(region, "ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24", AvailabilityZone=f"{REGION}a")["Subnet"]["SubnetId"]
@@ -292,6 +293,8 @@ def test_an_instance_without_role_or_data_has_no_such_paths(region: Region) -> N
     imds = Imds(region)
     token = {"x-aws-ec2-metadata-token": imds.token}
 
+    assert imds.ask("GET", "/latest/meta-data/local-ipv4").body == b"10.0.1.20"  # IMDSv1: HttpTokens is optional
+    assert imds.ask("GET", "/latest/meta-data/local-ipv4", **{"x-aws-ec2-metadata-token": "bm8="}).status == 401
     assert "iam/" not in imds.get("/latest/meta-data/").splitlines()
     assert imds.ask("GET", "/latest/user-data", **token).status == 404
     assert isinstance(region.identity("10.0.1.20"), InstanceIdentity)

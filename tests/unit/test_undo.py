@@ -94,6 +94,26 @@ def test_a_line_cut_off_by_a_crash_does_not_spoil_the_next() -> None:
     assert record.damaged == 1
 
 
+def test_each_line_is_synced_after_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is synced when it holds the line, and once the folder, which makes the file's name durable."""
+    synced: list[tuple[str, int]] = []
+    fsync = os.fsync
+
+    def note(fd: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{fd}").readlink().name, os.fstat(fd).st_size))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    log = UndoLog.for_site("lab-1")
+    planned(log)
+    log.mark("a1", State.APPLIED)
+    lines = log.path.read_bytes().splitlines(keepends=True)
+
+    sizes = [len(lines[0]), len(lines[0]) + len(lines[1])]
+    assert [size for name, size in synced if name == "lab-1.jsonl"] == sizes
+    assert [name for name, _ in synced].count("undo") == 1
+
+
 def test_a_full_disk_is_an_error_that_says_so() -> None:
     """Nobody may believe that an entry is on disk when it is not."""
     log = UndoLog.for_site("lab-1")

@@ -17,7 +17,7 @@ from islanding.journal import Event, Journal, read
 from islanding.model import Place, Verdict, Window
 from islanding.outcomes import ANSWERED, HTTP_REFUSED
 from islanding.probes import make
-from islanding.sampling import Sampler, observe
+from islanding.sampling import Sampler, Tail, observe
 from islanding.sites import process_started
 from islanding.wait import wait_until
 from islanding.watching import ExpectationFailed, fault_windows, watch
@@ -158,25 +158,25 @@ def test_a_call_in_flight_at_the_end_is_waited_for(journal, tmp_path) -> None:
     assert [sample.outcome for sample in api.samples()] == ["ALLOWED"]
 
 
-def test_a_place_is_where_the_sampler_runs(journal) -> None:
+def test_a_place_is_where_the_sampler_runs(journal, tmp_path) -> None:
     """The sampler is started by the place's own argument vector, with its environment."""
-    place = Place(name="desk", role="operator", address="", enter=("nice",), env={"HTTP_PLACE": "desk"})
-    probe = make("kubectl", args=("-c", "echo $HTTP_PLACE"), kubeconfig="/k", kubectl="sh", interval=0.1)
-    shell = type(probe)(args=("HTTP_PLACE",), kubeconfig="x", kubectl="printenv")
-    assert shell.kubectl == "printenv"
+    fake = tmp_path / "kubectl"
+    fake.write_text("#!/bin/sh\necho $DESK at niceness $(nice)\n")
+    fake.chmod(0o755)
+    place = Place(name="desk", role="operator", address="", enter=("nice", "-n", "7"), env={"DESK": "mine"})
+    probe = make("kubectl", args=("get", "svc"), kubeconfig="/k", kubectl=str(fake), interval=0.1)
     sampler = Sampler(place, journal, {"w": probe}, drain=0)
     wait_until("a sample", lambda: events(journal, "sample"), timeout=10)
-    sampler.tell_to_stop()
 
     assert sampler.wait_for_end() == ""
+    assert events(journal, "sample")[0]["text"].startswith("mine at niceness ")
+    assert int(events(journal, "sample")[0]["text"].split()[-1]) >= 7
 
 
 def test_a_sampler_that_cannot_run_is_told_at_once(journal) -> None:
     """A place that cannot be entered is an inconclusive watch with the reason, not a wait in vain."""
     place = Place(name="desk", role="operator", address="", enter=("sh", "-c", "echo no such namespace >&2; exit 4"))
     sampler = Sampler(place, journal, {"w": make("tcp", host="127.0.0.1", port=1)}, drain=0)
-    from islanding.sampling import Tail
-
     with pytest.raises(InconclusiveError, match=r"(?s)ended with exit code 4.*no such namespace"):
         sampler.wait_for_first_samples(Tail(journal), timeout=10)
     assert "no such namespace" in sampler.wait_for_end()

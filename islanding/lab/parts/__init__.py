@@ -4,7 +4,7 @@ parts.ensure(progress)   bring everything together (root; `islanding setup`)
 parts.find()             where everything is (milliseconds; raises SetupError that names what is missing)
 """
 
-from islanding.lab.parts.ensure import ensure
+from islanding.lab.parts.assemble import ensure
 from islanding.lab.parts.found import Parts, find
 from islanding.lab.parts.progress import Reporter, Silent
 

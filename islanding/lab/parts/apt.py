@@ -89,8 +89,8 @@ def install(tools: list[HostTool], runner: Callable[[list[str]], Result]) -> Non
 class StartGuard:
     """While open, Debian's packages do not start their services: a policy-rc.d that says no (invoke-rc.d(8)).
 
-    A policy-rc.d that the machine already has is left as it is and stays in force; one of ours that a killed set-up left
-    behind goes.
+    A policy-rc.d that the machine already has is left as it is and stays in force; one of ours that a killed set-up
+    left behind goes.
     """
 
     TEXT = "#!/bin/sh\n# islanding setup: daemons of the lab's packages stay off\nexit 101\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 from islanding import paths
 from islanding.errors import SetupError
 from islanding.lab.parts import apt, gobuild, trials
-from islanding.lab.parts.ensure import COLD_BUILD_BYTES, WARM_BYTES, image_whole
+from islanding.lab.parts.assemble import COLD_BUILD_BYTES, WARM_BYTES, image_whole
 from islanding.lab.parts.found import Layout, layout, shorten
 from islanding.process import Result
 

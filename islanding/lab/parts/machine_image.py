@@ -64,9 +64,9 @@ def finish(recipe: Recipe, root: Path) -> None:
         target.write_text(text)
         target.chmod(recipe.modes.get(name, 0o644))
     units = root / "etc/systemd/system"
-    for unit in recipe.disabled:
-        for link in units.glob(f"*.wants/{unit}"):
-            link.unlink()
+    for wants in units.glob("*.wants"):
+        for unit in recipe.disabled:
+            (wants / unit).unlink(missing_ok=True)
     for unit in recipe.masked:
         _remove(units / unit)
         (units / unit).symlink_to("/dev/null")

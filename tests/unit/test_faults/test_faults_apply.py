@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from islanding import faults
 from islanding.errors import IslandingError
+from islanding.faults._shield import shielded
 from islanding.faults.apply import Applied, apply_fault, cut, undo_fault
 from islanding.model import Site
+from islanding.process import run
 from islanding.undo import State, UndoLogError
 from tests.unit.test_faults.bench import KINDS, Bench
 
@@ -81,6 +84,47 @@ def test_ctrl_c_during_the_undo_waits_for_it(bench: Bench, monkeypatch: pytest.M
     assert not (bench.folder / "shut").exists()
     assert bench.events()[-1] == "fault-undone"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_shield_holds_beside_other_threads() -> None:
+    """A signal that another thread takes does not reach the undo either."""
+    ended, through = threading.Event(), []
+
+    def undo() -> None:
+        with shielded("undoing"):
+            os.kill(os.getpid(), signal.SIGINT)
+            through.append(not ended.wait(0.2))  # time enough for the other thread to take it
+
+    other = threading.Thread(target=ended.wait)
+    other.start()  # before the shield: its mask is open, as a sampler's or a progress display's is
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            undo()
+    finally:
+        ended.set()
+        other.join()
+
+    assert through == [True]
+
+
+def test_the_shield_covers_the_commands_inside() -> None:
+    """Ctrl-C at a terminal reaches the whole process group: vtysh, nft and ssh must not die of it either."""
+    with shielded("undoing"):
+        inside = run(["sh", "-c", "kill -INT $$; kill -TERM $$; echo alive"], check=False)
+    outside = run(["sh", "-c", "kill -TERM $$; echo alive"], check=False)
+
+    assert (inside.stdout, outside.stdout) == ("alive\n", "")
+
+
+def test_each_step_of_an_undo_is_tried(bench: Bench) -> None:
+    """When the first step at a place fails, the second is taken all the same."""
+    fault = faults.PrefixWithdrawn()
+    plan = fault.plan(bench.site)
+    bench.touch("refuses")
+    with pytest.raises(faults.FaultError):
+        fault.undo(bench.site, plan)
+
+    assert [f"no ip prefix-list islanding-{plan.id}" in call for call in bench.calls()] == [False, True]
 
 
 def test_a_fault_half_applied_is_undone(bench: Bench) -> None:

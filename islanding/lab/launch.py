@@ -1,0 +1,163 @@
+"""Starting and ending labs from outside: spawn the guard, follow the bring-up, take the lab down, sweep what is left."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from islanding import siteconf
+from islanding.errors import LabError, SetupError
+from islanding.journal import Event, parse
+from islanding.lab import parts, registry
+from islanding.lab.registry import Lab
+from islanding.wait import WaitTimeout, wait_until
+
+READY_TIMEOUT = 300.0  # seconds; a bring-up takes about 20 on two free cores
+DOWN_TIMEOUT = 20.0
+_MIN_FREE_BYTES = 2 << 30  # overlay layers, logs and etcd of one lab
+
+
+def up(
+    site: str,
+    *,
+    journal: Path | None = None,
+    logs: Path | None = None,
+    on_event: Callable[[Event], None] = lambda _event: None,
+) -> Lab:
+    """Bring a site up in a lab of its own and return it once it is ready.
+
+    `journal` takes the bring-up's events (default: a file among the lab's logs); `logs` keeps the parts' logs (default:
+    the lab's folder, from which they go to the state folder when the lab ends). Raises SetupError for what the machine
+    or the site file lacks, LabError when the lab does not come up; nothing is left behind then.
+    """
+    require_root()
+    path = siteconf.find(site)
+    conf = siteconf.load(path)
+    found = parts.find()
+    registry.sweep()
+    folder = registry.new_folder(conf.name)
+    _require_space(folder)
+    if logs is not None:
+        logs.mkdir(parents=True, exist_ok=True)
+        (folder / "logs").rmdir()
+        (folder / "logs").symlink_to(logs.absolute())
+    events = journal or folder / "logs" / "events.jsonl"
+    events.touch()
+    request = {
+        "site": conf.name,
+        "site_file": str(path),
+        "journal": str(events.absolute()),
+        "bin_dir": str(found.bin_dir),
+        "image": str(found.image),
+        "oci_dir": str(found.oci_dir),
+        "versions": found.versions,
+    }
+    (folder / "request.json").write_text(json.dumps(request))
+    guard: subprocess.Popen[bytes] | None = None
+    try:
+        with (folder / "starting.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until the lab has its record: it is not to be swept up as a dead one
+            guard = _start_guard(folder)
+            return _follow(folder, conf.name, guard, events, on_event)
+    except BaseException:
+        _end(guard)
+        raise
+
+
+def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
+    with (folder / "logs" / "guard.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "islanding.lab.guard", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _follow(
+    folder: Path, site: str, guard: subprocess.Popen[bytes], events: Path, on_event: Callable[[Event], None]
+) -> Lab:
+    deadline = time.monotonic() + READY_TIMEOUT
+    failure = folder / "failure.json"
+    with events.open() as tail:
+        tail.seek(0, os.SEEK_END)
+        while True:
+            for line in tail:
+                event = parse(line)
+                if event is not None and event.get("site") == site:
+                    on_event(event)
+            lab = next((lab for lab in registry.all_labs() if lab.folder == folder), None)
+            if lab is not None and lab.ready:
+                return lab
+            if failure.exists() or guard.poll() is not None:
+                raise _failed(folder, site)
+            if time.monotonic() > deadline:
+                raise LabError(f"{site} was not ready within {READY_TIMEOUT:g} s", f"logs: {folder / 'logs'}")
+            _pause()
+
+
+def _pause() -> None:
+    """Wait for more of the journal: bounded by the caller's deadline."""
+    try:
+        wait_until("the journal to grow", lambda: False, timeout=0.05, interval=0.05)
+    except WaitTimeout:
+        return
+
+
+def _failed(folder: Path, site: str) -> LabError:
+    kept = registry.kept_logs(folder)
+    try:
+        told = json.loads((folder / "failure.json").read_text())
+    except (OSError, ValueError):
+        try:
+            told = json.loads((kept / "failure.json").read_text())
+        except (OSError, ValueError):
+            told = {"what": f"the lab of {site} ended before it was ready", "fix": ""}
+    return LabError(told["what"], f"logs: {kept}")
+
+
+def _end(guard: subprocess.Popen[bytes] | None) -> None:
+    if guard is not None:
+        guard.send_signal(signal.SIGTERM)
+        try:
+            guard.wait(DOWN_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            guard.kill()
+            guard.wait()
+    registry.sweep()
+
+
+def down(lab: Lab) -> None:
+    """Take a lab down and wait until nothing of it is left; raises LabError when something stays."""
+    registry.signal_lab(lab, signal.SIGTERM)
+    try:
+        wait_until(f"lab {lab.id} to be gone", lambda: not lab.folder.exists(), timeout=DOWN_TIMEOUT, interval=0.02)
+    except WaitTimeout:
+        registry.signal_lab(lab, signal.SIGKILL)
+        registry.sweep()
+        if lab.folder.exists():
+            raise LabError(f"lab {lab.id} is not gone: {lab.folder} is still there", "islanding doctor") from None
+
+
+def require_root() -> None:
+    """Raise SetupError unless this process may make namespaces and mounts."""
+    if os.geteuid() != 0:
+        raise SetupError("the lab needs root: it makes network namespaces, mounts and control groups", "use sudo")
+
+
+def _require_space(folder: Path) -> None:
+    free = os.statvfs(folder)
+    if free.f_bavail * free.f_frsize < _MIN_FREE_BYTES:
+        registry.sweep_folder(folder)
+        raise SetupError(
+            f"only {free.f_bavail * free.f_frsize >> 20} MiB free below {folder.parent}; a lab needs 2 GiB",
+            "free some space, or set ISLANDING_STATE to a folder on a larger disk",
+        )
