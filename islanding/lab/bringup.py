@@ -7,6 +7,7 @@ import secrets
 import ssl
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -48,8 +49,10 @@ class Lab:
         self.journal = journal
         self.at = underlay.addresses(conf)
         self.aws_ca = Authority.create("islanding lab AWS CA")
-        self.cluster_id = secrets.token_hex(16).upper()
-        self.endpoint_name = f"{self.cluster_id}.gr7.{conf.region.name}.eks.amazonaws.com"
+        self.endpoint_name = f"{secrets.token_hex(16).upper()}.gr7.{conf.region.name}.eks.amazonaws.com"
+        self.local = conf.cluster.control_plane == "outpost"
+        # A local cluster is known to its authenticator by id, any other by name, as `aws eks get-token` has it.
+        self.cluster_id = str(uuid.uuid4()) if self.local else ""
         self.routers = {c.name: Router(c, self.logs) for c in underlay.router_configs(conf)}
         self.desks: dict[str, OpenDesk] = {}
         self.machines: dict[str, Machine] = {}
@@ -158,6 +161,11 @@ class Lab:
             self.desks[desk.name] = made.open()
 
     @property
+    def token_id(self) -> str:
+        """What an IAM token for this cluster must name."""
+        return self.cluster_id or self.conf.cluster.name
+
+    @property
     def control_plane_instances(self) -> tuple[Instance, ...]:
         return tuple(i for i in self.conf.instances if i.role == "control-plane")
 
@@ -171,13 +179,13 @@ class Lab:
 
     def _machines(self) -> None:
         conf = self.conf
-        local = conf.cluster.control_plane == "outpost"
         plane = ControlPlane(
             cluster=conf.cluster,
             ca=self.cluster_ca,
             endpoint_name=self.endpoint_name,
             machines={i.name: str(i.address) for i in self.control_plane_instances},
-            local=local,
+            local=self.local,
+            token_id=self.token_id,
             region=conf.region.name,
             creator_arn=self.account.creator_arn,
         )
@@ -197,12 +205,12 @@ class Lab:
         list(self._pool.map(lambda name: self.machines[name].power_on(), names))
 
     def _user_data(self) -> dict[str, str]:
-        local = self.conf.cluster.control_plane == "outpost"
         join = node.JoinInfo(
             cluster=self.conf.cluster.name,
             endpoint=f"https://{self.endpoint_name}",
             ca_pem=self.cluster_ca.certificate_pem,
-            local_addresses=tuple(self.control_plane_addresses) if local else (),
+            cluster_id=self.cluster_id,
+            local_addresses=tuple(self.control_plane_addresses) if self.local else (),
         )
         joining = {w.name: node.user_data(join) for w in self.workers}
         forwarding = {i.name: proxy.user_data(self.conf, self.control_plane_addresses) for i in self.conf.instances if i.role == "proxy"}

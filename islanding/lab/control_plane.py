@@ -36,6 +36,7 @@ class ControlPlane:
     endpoint_name: str
     machines: Mapping[str, str]
     local: bool
+    token_id: str  # what an IAM token must name: the cluster's id when it is local, else its name
     region: str
     creator_arn: str  # the IAM identity that made the cluster: always an administrator, as on EKS
     extra_addresses: tuple[str, ...] = ()
@@ -81,7 +82,7 @@ class ControlPlane:
         secret[f"{PKI}/kubelet-client.key"] = kubelet_client.key_pem
         files = {path: MachineFile(content, 0o600) for path, content in secret.items()}
         authenticator = {
-            "clusterID": self.cluster.name,
+            "clusterID": self.token_id,
             "server": {
                 "mapRoles": [
                     {"roleARN": self.creator_arn, "username": "kubernetes-admin", "groups": ["system:masters"]}
@@ -276,6 +277,7 @@ Environment=PATH={_BIN}:/usr/sbin:/usr/bin:/sbin:/bin
 Restart=always
 RestartSec=300ms
 TimeoutStartSec=120
+TimeoutStopSec=5
 
 [Install]
 WantedBy=multi-user.target

@@ -86,7 +86,7 @@ def iam_kubeconfig(lab: Lab, profile: str, server: str = "", tls_server_name: st
     execute = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": str(lab.parts.bin_dir / "aws-iam-authenticator"),
-        "args": ["token", "-i", lab.conf.cluster.name, "--region", lab.conf.region.name],
+        "args": ["token", "-i", lab.token_id, "--region", lab.conf.region.name],
         "env": [{"name": "AWS_PROFILE", "value": profile}, {"name": "AWS_STS_REGIONAL_ENDPOINTS", "value": "regional"}],
         "interactiveMode": "Never",
     }
@@ -152,8 +152,7 @@ def node_name(lab: Lab, address: str) -> str:
 
 def wait_for_nodes(lab: Lab, timeout: int = 120) -> None:
     """Wait until every worker is Ready and, on a local cluster, every control-plane node is registered."""
-    local = lab.conf.cluster.control_plane == "outpost"
-    present = [node_name(lab, a) for a in lab.control_plane_addresses] if local else []
+    present = [node_name(lab, a) for a in lab.control_plane_addresses] if lab.local else []
     workers = [node_name(lab, str(w.address)) for w in lab.workers]
     wanted = {f"node/{n}" for n in (*workers, *present)}
     wait_until(

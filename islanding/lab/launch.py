@@ -33,12 +33,13 @@ def up(
 ) -> Lab:
     """Bring a site up in a lab of its own and return it once it is ready.
 
+    `site` is the name of a reference site, or the path of a site's folder or `site.yaml`.
     `journal` takes the bring-up's events (default: a file among the lab's logs); `logs` keeps the parts' logs (default:
     the lab's folder, from which they go to the state folder when the lab ends). Raises SetupError for what the machine
     or the site file lacks, LabError when the lab does not come up; nothing is left behind then.
     """
     require_root()
-    path = siteconf.find(site)
+    path = _site_file(site)
     conf = siteconf.load(path)
     found = parts.find()
     registry.sweep()
@@ -69,6 +70,17 @@ def up(
     except BaseException:
         _end(guard)
         raise
+
+
+def _site_file(site: str) -> Path:
+    """The site.yaml that is meant: a path has a slash in it, a reference site's name has none."""
+    if "/" not in site:
+        return siteconf.find(site)
+    path = Path(site).absolute()
+    path = path / siteconf.FILE if path.is_dir() else path
+    if not path.is_file():
+        raise SetupError(f"no site file {path}", f"the reference sites, by name: {', '.join(siteconf.names())}")
+    return path
 
 
 def _start_guard(folder: Path) -> subprocess.Popen[bytes]:

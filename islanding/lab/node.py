@@ -21,6 +21,7 @@ class JoinInfo:
     cluster: str
     endpoint: str
     ca_pem: bytes
+    cluster_id: str = ""  # of a local cluster
     local_addresses: tuple[str, ...] = ()
 
 
@@ -33,7 +34,7 @@ def user_data(join: JoinInfo) -> str:
         f"--b64-cluster-ca {base64.b64encode(join.ca_pem).decode()}",
     ]
     if join.local_addresses:
-        command += ["--enable-local-outpost true", f"--ip-of-endpoint {','.join(join.local_addresses)}"]
+        command += ["--enable-local-outpost true", f"--cluster-id {join.cluster_id}", f"--ip-of-endpoint {','.join(join.local_addresses)}"]
     return "#!/bin/bash\nset -e\n" + " \\\n  ".join(command) + "\n"
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from islanding.lab.plan import Tunnel
 from islanding.siteconf import SiteConf
+
+MTU = Tunnel.mtu
 
 
 def haproxy_config(address: str, servers: Sequence[str]) -> str:
@@ -46,6 +49,11 @@ table ip edge {{
   chain source {{
     type nat hook postrouting priority 100;
     ip saddr {conf.lan.cidr} ip daddr {conf.region.region_subnet} masquerade
+  }}
+  # The service link takes {MTU} bytes, and its "fragmentation needed" would come back from a router of its own address.
+  chain fit {{
+    type filter hook forward priority 0;
+    tcp flags syn tcp option maxseg size set {MTU - 40}
   }}
 }}
 RULES

@@ -28,7 +28,7 @@ def main() -> None:
     request = json.loads((folder / "request.json").read_text())
     record = json.loads((folder / "lab.json").read_text())
     signal.signal(signal.SIGTERM, _raise_down)
-    conf = siteconf.load(Path(request["site_file"]))
+    conf = siteconf.load(Path(request["site_file"]), overrides=request.get("overrides", {}))
     journal = Journal(Path(request["journal"]), site=conf.name)
     parts = Parts(Path(request["bin_dir"]), Path(request["image"]), Path(request["oci_dir"]))
     try:

@@ -1,10 +1,15 @@
+"""Expectations: what samples prove, and that too few of them prove nothing."""
+
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from islanding.expectations import (
+    Finding,
     first,
     from_then_on,
     gap_at_most,
@@ -22,10 +27,12 @@ WINDOW = Window(start=10.0, end=20.0)
 
 
 def sample(start: float, end: float, outcome: str) -> Sample:
+    """One sample."""
     return Sample(watch="w", probe="http", start=start, end=end, outcome=outcome, text="said")
 
 
 def steady(start: float, end: float, outcome: str = "ANSWERED", took: float = 0.01) -> list[Sample]:
+    """Samples of one outcome at ten a second."""
     return [sample(start + k * TICK, start + k * TICK + took, outcome) for k in range(round((end - start) / TICK))]
 
 
@@ -44,7 +51,7 @@ windows = st.one_of(
 
 
 @given(anything, windows)
-def test_a_pass_throughout_has_samples_of_that_outcome_only(samples, window) -> None:
+def test_a_pass_throughout_has_samples_of_that_outcome_only(samples: list[Sample], window: Window | None) -> None:
     """Whatever was sampled: a pass means that samples lie in the window and all of them have the outcome."""
     finding = throughout(samples, "ANSWERED", TICK, window)
 
@@ -56,7 +63,7 @@ def test_a_pass_throughout_has_samples_of_that_outcome_only(samples, window) -> 
 
 
 @given(anything, windows)
-def test_a_bad_sample_inside_the_window_never_passes(samples, window) -> None:
+def test_a_bad_sample_inside_the_window_never_passes(samples: list[Sample], window: Window | None) -> None:
     """One sample of another outcome wholly inside the window makes the claim fail."""
     where = window or Window(start=-1, end=60)
     spoilt = [*samples, sample((where.start + where.end) / 2, (where.start + where.end) / 2, "HTTP_TIMEOUT")]
@@ -65,7 +72,7 @@ def test_a_bad_sample_inside_the_window_never_passes(samples, window) -> None:
 
 
 @given(anything, st.floats(0, 30), st.floats(0.1, 20))
-def test_unknown_after_the_event_never_passes(samples, event, within) -> None:
+def test_unknown_after_the_event_never_passes(samples: list[Sample], event: float, within: float) -> None:
     """An UNKNOWN sample after the event fails every claim about what follows it."""
     spoilt = [*samples, sample(event + 1, event + 1.1, "UNKNOWN")]
 
@@ -80,7 +87,7 @@ def test_unknown_after_the_event_never_passes(samples, event, within) -> None:
 
 
 @given(anything, windows)
-def test_a_gap_is_never_longer_than_its_window(samples, window) -> None:
+def test_a_gap_is_never_longer_than_its_window(samples: list[Sample], window: Window | None) -> None:
     """The longest time between two answers lies within the window, and is None without samples."""
     gap = longest_gap(samples, window)
 
@@ -91,11 +98,11 @@ def test_a_gap_is_never_longer_than_its_window(samples, window) -> None:
 
 
 @pytest.mark.parametrize("claim", [throughout, never])
-def test_no_samples_are_inconclusive(claim) -> None:
+def test_no_samples_are_inconclusive(claim: Callable[..., Finding]) -> None:
     """A watch that saw nothing proves nothing, with a window or without."""
     verdicts = [claim([], "ANSWERED", TICK, window).verdict for window in (None, WINDOW)]
 
-    assert [Verdict.INCONCLUSIVE] * 2 == verdicts
+    assert verdicts == [Verdict.INCONCLUSIVE] * 2
 
 
 def test_no_samples_in_the_window_are_inconclusive() -> None:
@@ -181,7 +188,7 @@ def test_a_change_that_nobody_waited_for_is_inconclusive() -> None:
     """Watched for two seconds of the five that it may take, nothing is known; watched for six, it failed."""
     verdicts = [from_then_on(steady(10, end), "HTTP_TIMEOUT", TICK, event=10, within=5).verdict for end in (12.0, 16.0)]
 
-    assert [Verdict.INCONCLUSIVE, Verdict.FAIL] == verdicts
+    assert verdicts == [Verdict.INCONCLUSIVE, Verdict.FAIL]
 
 
 def test_the_gap_is_the_time_between_two_answers() -> None:

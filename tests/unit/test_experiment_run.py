@@ -124,13 +124,14 @@ def experiment(folder: Path, expect: list[str], first: str = "cut", tolerance: s
 
 def start(folder: Path, *command: str, up: bool = True) -> subprocess.Popen[str]:
     """Start a command of the venv, with the web server up."""
-    code = "import acts, runpy, sys; UP; sys.argv = sys.argv[1:]; runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+    code = "import acts, runpy, sys; UP; sys.argv = sys.argv[1:]; "
+    code += "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
     environment = {
         **os.environ,
         "ISLANDING_STATE": str(folder / "state"),
         "ISLANDING_JOURNAL": str(folder / "journal.jsonl"),
         "WEB_PORT": (folder / "port").read_text(),
-        "PYTHONPATH": str(folder),
+        "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     return subprocess.Popen(
         [sys.executable, "-c", code.replace("UP", "acts.up()" if up else "pass"), *command],
@@ -178,22 +179,23 @@ def test_three_ways_of_running_have_one_verdict(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expect", "first", "tolerance", "verdict", "code", "reason"),
+    ("expect", "first", "tolerance", "said"),
     [
-        (["{watch: web, outcome: ANSWERED, when: all}"], "cut", "true", "fail", 1, "HTTP_REFUSED"),
-        (["{watch: web, gap: 0.2}"], "cut", "true", "fail", 1, "without an answer"),
-        (TRUE, "broken", "true", "inconclusive", 2, "no such router"),
-        (TRUE, "cut", "false", "inconclusive", 2, "steady state was not there before"),
+        (["{watch: web, outcome: ANSWERED, when: all}"], "cut", "true", ("fail", 1, "HTTP_REFUSED")),
+        (["{watch: web, gap: 0.2}"], "cut", "true", ("fail", 1, "without an answer")),
+        (TRUE, "broken", "true", ("inconclusive", 2, "no such router")),
+        (TRUE, "cut", "false", ("inconclusive", 2, "steady state was not there before")),
     ],
 )
 def test_what_goes_wrong_is_told(
-    folder: Path, expect: list[str], first: str, tolerance: str, verdict: str, code: int, reason: str
+    folder: Path, expect: list[str], first: str, tolerance: str, said: tuple[str, int, str]
 ) -> None:
     """A false claim fails; an action that failed, or no steady state before, leaves it open: chaos says 0 to those."""
+    verdict, code, reason = said
     experiment(folder, expect, first, tolerance)
-    got, said = run(folder, "islanding", "experiment", "run", "server.yaml")
+    got, output = run(folder, "islanding", "experiment", "run", "server.yaml")
 
-    assert (last(folder)["verdict"], got) == (verdict, code), said
+    assert (last(folder)["verdict"], got) == (verdict, code), output
     assert reason in last(folder)["reason"]
 
 
@@ -208,6 +210,7 @@ def test_sigterm_inside_an_action_runs_the_rollbacks(folder: Path) -> None:
     process.communicate(timeout=30)
 
     assert last(folder)["verdict"] == "inconclusive"
+    assert "the experiment was interrupted" in last(folder)["reason"]
     assert (folder / "tidied").exists()
     assert process.returncode != 0
 

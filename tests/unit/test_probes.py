@@ -1,3 +1,5 @@
+"""Probes: what really happens on sockets and in processes gets its name."""
+
 from __future__ import annotations
 
 import contextlib
@@ -6,8 +8,11 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,11 +20,14 @@ from hypothesis import strategies as st
 
 from islanding.errors import SetupError
 from islanding.kube.nodes import parse_nodes, readiness
-from islanding.probes import bgp, dns, kinds, load, make, probe_class
+from islanding.probes import Probe, bgp, dns, kinds, load, make, probe_class
 from islanding.probes.service_link import newest
+from islanding.sites import process_started
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers, breaks off or ends the connection, as the path says."""
+
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -42,6 +50,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
+    """A web server on this machine that notes who asked."""
+
     daemon_threads = True
 
     def __init__(self) -> None:
@@ -57,6 +67,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
+    """A running web server."""
     with Server() as started:
         thread = threading.Thread(target=started.serve_forever, args=(0.02,))
         thread.start()
@@ -75,16 +86,18 @@ def silent() -> Iterator[int]:
 
 
 def closed_port() -> int:
+    """A port where nothing listens."""
     with socket.socket() as once:
         once.bind(("127.0.0.1", 0))
         return int(once.getsockname()[1])
 
 
-def outcome(probe) -> str:
+def outcome(probe: Probe) -> str:
+    """The name of what one sample saw."""
     return probe.recognise(probe.sample()).name
 
 
-def test_http_outcomes_are_what_really_happens(server, silent) -> None:
+def test_http_outcomes_are_what_really_happens(server: Server, silent: int) -> None:
     """Answer, error, reset, refusal and silence are told apart on real sockets."""
     urls = {
         server.url: "ANSWERED",
@@ -98,7 +111,7 @@ def test_http_outcomes_are_what_really_happens(server, silent) -> None:
     assert list(urls.values()) == [outcome(make("http", url=url, timeout=0.3)) for url in urls]
 
 
-def test_http_asks_over_a_new_connection_each_time(server) -> None:
+def test_http_asks_over_a_new_connection_each_time(server: Server) -> None:
     """Three samples come from three ports."""
     probe = make("http", url=server.url)
     for _ in range(3):
@@ -107,7 +120,7 @@ def test_http_asks_over_a_new_connection_each_time(server) -> None:
     assert len(set(server.seen)) == 3
 
 
-def test_a_stream_keeps_its_connection(server) -> None:
+def test_a_stream_keeps_its_connection(server: Server) -> None:
     """Three samples come from one port."""
     with make("http-stream", url=server.url).session() as look:
         texts = [look().text for _ in range(3)]
@@ -116,13 +129,13 @@ def test_a_stream_keeps_its_connection(server) -> None:
     assert texts[-1] == "HTTP 200 OK: hello (request 3 of this connection)"
 
 
-def test_a_stream_that_the_server_ends_in_good_order_is_not_broken(server) -> None:
+def test_a_stream_that_the_server_ends_in_good_order_is_not_broken(server: Server) -> None:
     """`Connection: close` is the server's right: the next sample makes a new connection."""
     probe = make("http-stream", url=server.url + "last")
     with probe.session() as look:
         outcomes = [probe.recognise(look()).name for _ in range(2)]
 
-    assert ["ANSWERED"] * 2 == outcomes
+    assert outcomes == ["ANSWERED"] * 2
     assert len(set(server.seen)) == 2
 
 
@@ -157,7 +170,7 @@ def test_a_stream_that_goes_silent_has_stalled_and_one_that_is_reset_is_broken()
     assert outcomes == ["ANSWERED", "STREAM_STALLED", "ANSWERED", "STREAM_BROKEN"]
 
 
-def test_tcp_outcomes_are_what_really_happens(server) -> None:
+def test_tcp_outcomes_are_what_really_happens(server: Server) -> None:
     """A listener, a closed port and a name that is none."""
     port = server.server_address[1]
 
@@ -194,7 +207,7 @@ def dns_server(flags: int, address: bytes = b"") -> Iterator[int]:
         (0x8185, b"", "DNS_REFUSED"),
     ],
 )
-def test_dns_answers_have_names(flags, address, name) -> None:
+def test_dns_answers_have_names(flags: int, address: bytes, name: str) -> None:
     """What a server answers is told by its code."""
     with dns_server(flags, address) as port:
         probe = make("dns", hostname="api.example.test", server="127.0.0.1", port=port)
@@ -221,7 +234,7 @@ def test_the_systems_resolver_knows_the_hosts_file() -> None:
 
 
 @given(st.binary(max_size=80))
-def test_no_dns_answer_breaks_the_probe(packet) -> None:
+def test_no_dns_answer_breaks_the_probe(packet: bytes) -> None:
     """Whatever comes back from port 53 is a reading, and never an exception."""
     assert dns.answer(int.from_bytes(packet[:2]) if len(packet) > 1 else 0, packet).text
 
@@ -238,7 +251,7 @@ BGP_JSON = {"10.9.0.1": {"bgpState": "Idle", "lastNotificationReason": "Cease/Ad
         ("% Unknown command", "UNKNOWN"),
     ],
 )
-def test_bgp_states_have_names(text, name) -> None:
+def test_bgp_states_have_names(text: str, name: str) -> None:
     """A session is established, or it is not, or the router does not know it."""
     probe = make("bgp", vtysh=["vtysh"], neighbor="10.9.0.1")
 
@@ -253,6 +266,7 @@ def test_bgp_tells_the_routers_reason() -> None:
 
 
 def node(name: str, ready: str) -> dict[str, object]:
+    """A node as kubectl gives it."""
     condition = {"type": "Ready", "status": ready, "reason": "Because", "message": "of this"}
     taint = {"key": "node-role.eks-local.amazonaws.com/control-plane", "effect": "NoSchedule"}
     return {"metadata": {"name": name}, "spec": {"taints": [taint]}, "status": {"conditions": [condition]}}
@@ -269,7 +283,7 @@ def node(name: str, ready: str) -> dict[str, object]:
         ({"a": "True"}, ("b",), "NOT READY: b Ready=Missing no such node"),
     ],
 )
-def test_node_conditions_in_one_line(states, wanted, line) -> None:
+def test_node_conditions_in_one_line(states: dict[str, str], wanted: tuple[str, ...], line: str) -> None:
     """Ready, not ready, or partly; a node that is not there is not ready."""
     nodes = parse_nodes(json.dumps({"items": [node(name, ready) for name, ready in states.items()]}))
 
@@ -297,7 +311,7 @@ def test_the_newest_datapoint_counts() -> None:
     ]
 
 
-def test_kubectl_runs_the_command_with_its_options(tmp_path) -> None:
+def test_kubectl_runs_the_command_with_its_options(tmp_path: Path) -> None:
     """The real argument vector goes to kubectl; its standard error is the text of a failure."""
     fake = tmp_path / "kubectl"
     fake.write_text(
@@ -310,7 +324,7 @@ def test_kubectl_runs_the_command_with_its_options(tmp_path) -> None:
     assert probe.command() == "kubectl --kubeconfig=/k --request-timeout=10s get svc"
 
 
-def test_a_cold_cache_is_empty_each_time(tmp_path) -> None:
+def test_a_cold_cache_is_empty_each_time(tmp_path: Path) -> None:
     """With cache cold, each call gets a folder of its own that was empty, and is gone afterwards."""
     fake = tmp_path / "kubectl"
     fake.write_text('#!/bin/sh\nfor a; do case $a in --cache-dir=*) d=${a#*=};; esac; done\necho "$d: $(ls $d)"\n')
@@ -319,20 +333,23 @@ def test_a_cold_cache_is_empty_each_time(tmp_path) -> None:
     texts = [probe.sample().text for _ in range(2)]
 
     assert len(set(texts)) == 2
-    assert all(text.endswith(": ") or text.endswith(":") for text in texts)
+    assert all(text.endswith((": ", ":")) for text in texts)
 
 
-def test_a_command_that_hangs_ends_with_its_children(tmp_path) -> None:
+def test_a_command_that_hangs_ends_with_its_children(tmp_path: Path) -> None:
     """At its time limit kubectl and its credential plugin are killed; the outcome says so."""
     fake = tmp_path / "kubectl"
-    fake.write_text("#!/bin/sh\nsleep 60 &\nwait\n")
+    fake.write_text("#!/bin/sh\nsleep 40 &\necho $! > $0.child\nwait\n")
     fake.chmod(0o755)
-    probe = make("kubectl", args=("get", "svc"), kubeconfig="/k", kubectl=str(fake), timeout=0.2)
+    probe = make("kubectl", args=("get", "svc"), kubeconfig="/k", kubectl=str(fake), timeout=0.5)
+    before = time.monotonic()
 
     assert outcome(probe) == "TIME_LIMIT"
+    assert process_started(int((tmp_path / "kubectl.child").read_text())) is None
+    assert time.monotonic() - before < 30  # it was killed, and did not end by itself
 
 
-def test_a_missing_kubectl_is_unknown_and_never_a_pass(tmp_path) -> None:
+def test_a_missing_kubectl_is_unknown_and_never_a_pass(tmp_path: Path) -> None:
     """A probe that cannot run proves nothing."""
     probe = make("kubectl", args=("get", "svc"), kubeconfig="/k", kubectl=str(tmp_path / "none"))
 
@@ -345,7 +362,7 @@ def test_iam_calls_are_spaced() -> None:
         make("kubectl", args=("get", "svc"), kubeconfig="/k", method="iam", interval=1)
 
 
-PARAMETERS = {
+PARAMETERS: dict[str, dict[str, Any]] = {
     "kubectl": {"args": ("get", "svc"), "kubeconfig": "/k"},
     "node": {"kubeconfig": "/k", "nodes": ("w1",)},
     "http": {"url": "http://10.0.0.1/"},
@@ -358,7 +375,7 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize("kind", kinds())
-def test_every_kind_goes_through_json_and_back(kind) -> None:
+def test_every_kind_goes_through_json_and_back(kind: str) -> None:
     """A probe is the same in another process."""
     probe = make(kind, **PARAMETERS[kind])
 
@@ -378,7 +395,7 @@ def test_every_kind_goes_through_json_and_back(kind) -> None:
         ("http", {"url": "10.0.0.1"}, "give a URL"),
     ],
 )
-def test_a_mistake_is_named(kind, parameters, says) -> None:
+def test_a_mistake_is_named(kind: str, parameters: dict[str, Any], says: str) -> None:
     """Unknown kinds and parameters, missing ones and impossible values are told to the user."""
     with pytest.raises(SetupError, match=says):
         make(kind, **parameters)

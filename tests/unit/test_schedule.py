@@ -1,3 +1,5 @@
+"""The schedule of ticks: absolute, and honest about what was missed."""
+
 from __future__ import annotations
 
 from hypothesis import given
@@ -7,7 +9,7 @@ from islanding.probes.schedule import Ticks
 
 
 @given(st.floats(0.05, 5), st.lists(st.floats(0, 3), max_size=60))
-def test_ticks_keep_to_their_places_and_none_is_lost(interval, steps) -> None:
+def test_ticks_keep_to_their_places_and_none_is_lost(interval: float, steps: list[float]) -> None:
     """However late the clock is looked at: each tick is taken or missed, and the next is due on the first grid."""
     ticks, now, taken = Ticks(interval), 100.0, 0
     ticks.begin(now)
@@ -26,7 +28,7 @@ def test_a_clock_looked_at_in_time_misses_nothing() -> None:
     ticks.begin(5.0)
     taken = [ticks.take(5.0 + k * 0.1 + 0.05) for k in range(10)]
 
-    assert [True] * 10 == taken
+    assert taken == [True] * 10
     assert ticks.missed == 0
 
 

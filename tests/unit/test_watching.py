@@ -1,3 +1,5 @@
+"""Watches: real samplers on this machine, a real server that goes away and comes back."""
+
 from __future__ import annotations
 
 import http.server
@@ -24,6 +26,8 @@ from islanding.watching import ExpectationFailed, fault_windows, watch
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers with something that must not be kept."""
+
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
@@ -57,6 +61,7 @@ class Web:
 
 @pytest.fixture
 def web() -> Iterator[Web]:
+    """A running web server."""
     server = Web()
     yield server
     server.down()
@@ -64,16 +69,18 @@ def web() -> Iterator[Web]:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A journal of site s, case c."""
     opened = Journal(tmp_path / "journal.jsonl", site="s", case="c")
     yield opened
     opened.close()
 
 
 def events(journal: Journal, type: str) -> list[Event]:
+    """The events of one type."""
     return [event for event in read(journal.path) if event.type == type]
 
 
-def test_a_cut_is_seen_as_it_was(web, journal) -> None:
+def test_a_cut_is_seen_as_it_was(web: Web, journal: Journal) -> None:
     """A real server goes and comes back: the samples say when, the gap has a length, and claims are judged."""
     with watch(None, journal, make("http", url=web.url, interval=0.05)) as seen:
         before = seen.wait_for(ANSWERED, 5)
@@ -95,7 +102,7 @@ def test_a_cut_is_seen_as_it_was(web, journal) -> None:
     assert [e["verdict"] for e in events(journal, "expectation")] == ["pass", "pass", "fail", "fail", "inconclusive"]
 
 
-def test_ticks_are_held_at_ten_a_second(web, journal) -> None:
+def test_ticks_are_held_at_ten_a_second(web: Web, journal: Journal) -> None:
     """At 100 ms over 20 ticks: the sampler says how many it missed, and samples are where they belong."""
     with watch(None, journal, make("http", url=web.url, name="web")) as seen:
         wait_until("20 samples", lambda: len(seen.samples()) >= 20, timeout=15)
@@ -108,7 +115,7 @@ def test_ticks_are_held_at_ten_a_second(web, journal) -> None:
     assert places == sorted(set(places))  # no tick is taken twice, whatever the machine was busy with
 
 
-def test_what_is_written_has_no_secrets_and_says_who_looked(web, journal) -> None:
+def test_what_is_written_has_no_secrets_and_says_who_looked(web: Web, journal: Journal) -> None:
     """Samples carry site, case, watch and kind; secrets in what was seen are taken out; the spec file is gone."""
     with watch(None, journal, make("http", url=web.url, name="web")) as seen:
         seen.wait_for(ANSWERED, 5)
@@ -127,7 +134,7 @@ def test_what_is_written_has_no_secrets_and_says_who_looked(web, journal) -> Non
     assert [path.name for path in journal.path.parent.iterdir()] == ["journal.jsonl"]
 
 
-def test_a_slow_probe_does_not_blur_a_fast_one(web, journal, tmp_path) -> None:
+def test_a_slow_probe_does_not_blur_a_fast_one(web: Web, journal: Journal, tmp_path: Path) -> None:
     """While kubectl hangs, HTTP keeps its interval; ticks that find kubectl still busy are held back and counted."""
     slow = tmp_path / "kubectl"
     slow.write_text("#!/bin/sh\necho once\n[ -e $0.hang ] && exec sleep 60\ntouch $0.hang\n")
@@ -146,19 +153,19 @@ def test_a_slow_probe_does_not_blur_a_fast_one(web, journal, tmp_path) -> None:
     assert throughout(pages.samples(), "ANSWERED", 0.1).verdict is Verdict.PASS
 
 
-def test_a_call_in_flight_at_the_end_is_waited_for(journal, tmp_path) -> None:
+def test_a_call_in_flight_at_the_end_is_waited_for(journal: Journal, tmp_path: Path) -> None:
     """Within its drain time, what began before the end of the watch is still recorded."""
     slow = tmp_path / "kubectl"
     slow.write_text("#!/bin/sh\ntouch $0.called\nexec sleep 0.5\n")
     slow.chmod(0o755)
     kubectl = make("kubectl", args=("get", "svc"), kubeconfig="/k", kubectl=str(slow), interval=60)
     with watch(None, journal, kubectl, drain=10, first_sample=0) as api:
-        wait_until("the call", lambda: (tmp_path / "kubectl.called").exists(), timeout=10)
+        wait_until("the call", (tmp_path / "kubectl.called").exists, timeout=10)
 
     assert [sample.outcome for sample in api.samples()] == ["ALLOWED"]
 
 
-def test_a_place_is_where_the_sampler_runs(journal, tmp_path) -> None:
+def test_a_place_is_where_the_sampler_runs(journal: Journal, tmp_path: Path) -> None:
     """The sampler is started by the place's own argument vector, with its environment."""
     fake = tmp_path / "kubectl"
     fake.write_text("#!/bin/sh\necho $DESK at niceness $(nice)\n")
@@ -173,7 +180,7 @@ def test_a_place_is_where_the_sampler_runs(journal, tmp_path) -> None:
     assert int(events(journal, "sample")[0]["text"].split()[-1]) >= 7
 
 
-def test_a_sampler_that_cannot_run_is_told_at_once(journal) -> None:
+def test_a_sampler_that_cannot_run_is_told_at_once(journal: Journal) -> None:
     """A place that cannot be entered is an inconclusive watch with the reason, not a wait in vain."""
     place = Place(name="desk", role="operator", address="", enter=("sh", "-c", "echo no such namespace >&2; exit 4"))
     sampler = Sampler(place, journal, {"w": make("tcp", host="127.0.0.1", port=1)}, drain=0)
@@ -182,15 +189,15 @@ def test_a_sampler_that_cannot_run_is_told_at_once(journal) -> None:
     assert "no such namespace" in sampler.wait_for_end()
 
 
-def test_a_place_by_ssh_is_refused(journal) -> None:
+def test_a_place_by_ssh_is_refused(journal: Journal) -> None:
     """There is no Python of ours on a node: the user is told from where to watch instead."""
-    place = Place(name="w1", role="node", address="", enter=("ssh", "w1"), shell=True)
+    place = Place(name="w1", role="node", address="", enter=("ssh", "w1"), shell=True)  # noqa: S604 - no shell is run
 
     with pytest.raises(SetupError, match="reached by SSH"):
         Sampler(place, journal, {"w": make("tcp", host="127.0.0.1", port=1)}, drain=0)
 
 
-def test_the_sampler_dies_with_its_runner(journal, web) -> None:
+def test_the_sampler_dies_with_its_runner(journal: Journal, web: Web) -> None:
     """SIGKILL of the runner leaves no sampler: its standard input ends."""
     code = (
         "import sys, signal; from pathlib import Path; from islanding.journal import Journal\n"
@@ -213,7 +220,7 @@ def test_the_sampler_dies_with_its_runner(journal, web) -> None:
     assert events(journal, "watch-stopped")
 
 
-def test_watches_of_one_name_are_told_apart(web, journal) -> None:
+def test_watches_of_one_name_are_told_apart(web: Web, journal: Journal) -> None:
     """A second watch of the same thing in the same case has a name of its own, and its own samples."""
     names = []
     for _ in range(2):
@@ -224,7 +231,7 @@ def test_watches_of_one_name_are_told_apart(web, journal) -> None:
     assert names == ["web", "web #2"]
 
 
-def test_a_watch_with_several_probes_wants_to_know_which(web, journal) -> None:
+def test_a_watch_with_several_probes_wants_to_know_which(web: Web, journal: Journal) -> None:
     """Claims of a watch with two lanes name the lane."""
     two = watch(None, journal, make("http", url=web.url, name="a"), make("http", url=web.url, name="b"))
 
@@ -233,7 +240,7 @@ def test_a_watch_with_several_probes_wants_to_know_which(web, journal) -> None:
     assert two["b"].name == "b"
 
 
-def test_one_look_without_a_watch(web) -> None:
+def test_one_look_without_a_watch(web: Web) -> None:
     """`observe` takes one sample, in the sampler's own process."""
     assert observe(None, make("http", url=web.url)).outcome == "ANSWERED"
 

@@ -1,17 +1,18 @@
 #!/bin/bash
 # Joins this instance to an EKS cluster; the arguments are those of the bootstrap script of EKS-optimised Amazon Linux 2.
 # Usage: bootstrap.sh CLUSTER --apiserver-endpoint URL --b64-cluster-ca CA [--enable-local-outpost true|false]
-#                     [--ip-of-endpoint ADDRESS[,ADDRESS]] [--kubelet-extra-args ARGS]
+#                     [--cluster-id ID] [--ip-of-endpoint ADDRESS[,ADDRESS]] [--kubelet-extra-args ARGS]
 set -euo pipefail
 
 die() { echo "bootstrap.sh: $*" >&2; exit 1; }
 
-CLUSTER= ENDPOINT= CA= LOCAL=false EXTRA= ADDRESSES=
+CLUSTER= ENDPOINT= CA= LOCAL=false EXTRA= ADDRESSES= ID=
 while [ $# -gt 0 ]; do
     case $1 in
         --apiserver-endpoint) ENDPOINT=$2; shift 2 ;;
         --b64-cluster-ca) CA=$2; shift 2 ;;
         --enable-local-outpost) LOCAL=$2; shift 2 ;;
+        --cluster-id) ID=$2; shift 2 ;;
         --ip-of-endpoint) ADDRESSES=$2; shift 2 ;;
         --kubelet-extra-args) EXTRA=$2; shift 2 ;;
         -*) die "unknown argument $1" ;;
@@ -55,7 +56,7 @@ users:
       apiVersion: client.authentication.k8s.io/v1beta1
       command: /opt/islanding/bin/aws-iam-authenticator
       interactiveMode: Never
-      args: [token, -i, "$CLUSTER", --region, "$REGION"]
+      args: [token, -i, "${ID:-$CLUSTER}", --region, "$REGION"]
       env: [{name: AWS_STS_REGIONAL_ENDPOINTS, value: regional}]
 YAML
 }

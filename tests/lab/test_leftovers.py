@@ -1,0 +1,118 @@
+"""Nothing is left behind, however a lab ends; two labs with the same addresses do not know each other.
+
+ISLANDING_INTERRUPTIONS: how many random moments of a bring-up are interrupted (default 3).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from islanding.lab import cgroups, registry
+from islanding.model import Site
+from islanding.wait import wait_until
+from tests.lab.conftest import TINY, islanding, start
+from tests.lab.leftovers import Snapshot
+
+MOMENTS = int(os.environ.get("ISLANDING_INTERRUPTIONS", "3"))
+BRING_UP = 14.0  # seconds that the tiny site takes on two quiet cores; a later moment meets a lab that is up
+
+
+@pytest.fixture
+def before(home: Path) -> Snapshot:
+    """The host before the test."""
+    return Snapshot.take(home / "state")
+
+
+@pytest.fixture(autouse=True)
+def swept(home: Path) -> Iterator[None]:
+    """Whatever a failing test leaves, the next one must not see."""
+    yield
+    islanding("lab", "down", "--all", state=home / "state")
+
+
+def nothing_left(before: Snapshot, state: Path) -> None:
+    """Nothing is left; the last processes may take some milliseconds to be cleared away by the kernel."""
+    wait_until(
+        "nothing to be left behind",
+        lambda: Snapshot.take(state).more_than(before),
+        timeout=3.0,
+        done=lambda more: not more,
+    )
+
+
+def live(state: Path) -> list[registry.Lab]:
+    """The labs of this test."""
+    return [lab for lab in registry.all_labs() if lab.alive and lab.folder.is_relative_to(state)]
+
+
+def up_two(state: Path) -> tuple[registry.Lab, registry.Lab]:
+    """Bring the tiny site up twice at the same time."""
+    commands = [start("lab", "up", str(TINY), state=state) for _ in range(2)]
+    said = [command.communicate(timeout=180)[0] for command in commands]
+    assert [0, 0] == [command.returncode for command in commands], "\n".join(said)
+    ids = [re.findall(r"as lab (\w+)", text)[0] for text in said]
+    first, second = (lab for name in ids for lab in live(state) if lab.id == name)
+    return first, second
+
+
+def pods(lab: registry.Lab) -> str:
+    """The pods of a lab, asked for by its operator."""
+    operator = Site.load(lab.site_file).place("operator")
+    return operator.run(["kubectl", "get", "pods", "-o", "name"]).stdout
+
+
+def supervisor(lab: registry.Lab) -> int:
+    """The lab's supervisor as the host numbers it: the child of its pid 1 that is one."""
+    for child in Path(f"/proc/{lab.pid}/task/{lab.pid}/children").read_text().split():
+        if "islanding.lab.supervisor" in Path(f"/proc/{child}/cmdline").read_text():
+            return int(child)
+    raise AssertionError("no supervisor")
+
+
+def test_two_labs_live_side_by_side_and_any_death_is_cleared_away(home: Path, before: Snapshot) -> None:
+    """Two labs with the same addresses are two; a killed supervisor or guard leaves nothing, and the other lab alone."""
+    state = home / "state"
+    first, second = up_two(state)
+    endpoints = {Site.load(lab.site_file).cluster.endpoint for lab in (first, second)}
+    assert 2 == len(endpoints)
+    assert pods(first) != pods(second)
+    assert Snapshot.take(state).more_than(before).keys() <= {"processes", "groups", "files"}
+
+    os.kill(supervisor(first), signal.SIGKILL)  # its guard sees it and sweeps
+    wait_until("the guard to sweep", lambda: not first.folder.exists(), timeout=5.0)
+    assert [] == cgroups.remains(first.id)
+    assert "pod/web" in pods(second)
+
+    guard = int(registry._record(second.folder)["guard"])  # type: ignore[index]
+    os.kill(guard, signal.SIGKILL)  # nobody is left to sweep: the next command does
+    wait_until("the lab to die with its guard", lambda: not live(state), timeout=5.0)
+    status = islanding("lab", "status", state=state)
+    assert (0, "no lab is up") == (status.returncode, status.stdout.splitlines()[-1])
+    nothing_left(before, state)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_an_interrupted_bring_up_leaves_nothing(home: Path, before: Snapshot, number: signal.Signals, moment: int) -> None:
+    """Ctrl-C and SIGTERM at a random moment of `lab up` end it within seconds, with one message and nothing left."""
+    state = home / "state"
+    delay = random.uniform(0.3, BRING_UP)
+    command = start("lab", "up", str(TINY), state=state)
+    try:
+        said = command.communicate(timeout=delay)[0]
+        pytest.skip(f"up before the moment chosen, {delay:.1f} s:\n{said}")
+    except subprocess.TimeoutExpired:
+        command.send_signal(number)
+    said = command.communicate(timeout=25)[0]
+    assert 128 + number == command.returncode, f"after {delay:.2f} s: {said}"
+    assert "Traceback" not in said
+    assert "interrupted" in said.splitlines()[-1]
+    nothing_left(before, state)
