@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from islanding.errors import IslandingError
 from islanding.outcomes import named
 from islanding.probes import kinds, probe_class
+from islanding.probes.of_site import FROM_SITE
 
 
 class Part(BaseModel):
@@ -35,7 +36,8 @@ class WatchSpec(Part):
         if self.probe not in kinds():
             raise ValueError(f"no probe of kind {self.probe!r}; allowed: {', '.join(kinds())}")
         cls: Any = probe_class(self.probe)
-        known = {field.name for field in fields(cls)} - {"name", "place", "interval", "timeout", "overlap"}
+        shared = {"name", "place", "interval", "timeout", "overlap"}
+        known = {field.name for field in fields(cls)} - shared | FROM_SITE.get(self.probe, set())
         odd = sorted(set(self.parameters) - known)
         if odd:
             allowed = ", ".join(sorted(known))

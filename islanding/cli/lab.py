@@ -101,7 +101,9 @@ def down_command(lab_name: str | None, every: bool) -> None:
 @lab_group.command("status")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 def status_command(as_json: bool) -> None:
-    """Say which labs there are, and what is in them."""
+    """Say which labs there are, and what is in them; what dead ones left is swept up first."""
+    if os.geteuid() == 0:
+        registry.sweep()
     labs = registry.all_labs()
     if as_json:
         click.echo(json.dumps([_status(lab) for lab in labs], indent=1))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from islanding.errors import ExitCode, IslandingError
-from islanding.faults import _aws
+from islanding.aws import calls as _aws
 from islanding.model import Place, Router, Site
 from islanding.process import CommandFailed, Result, run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from islanding.faults import _aws
+from islanding.aws import calls as _aws
 from islanding.faults._boot import answers, node_of
 from islanding.faults._fault import Fault, Health, all_of
 from islanding.faults._plan import AwsCall, FaultError, Plan, new_id

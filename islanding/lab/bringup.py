@@ -90,6 +90,10 @@ class Lab:
         with self.step("workload answers"):
             kubernetes.deploy_workload(self)
 
+    def seconds_up(self) -> float:
+        """Seconds since the bring-up began."""
+        return round(time.monotonic() - self._begun, 3)
+
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Time a step and journal it; what goes wrong inside is named by it."""
@@ -159,6 +163,9 @@ class Lab:
         for desk in self.conf.desks:
             made = Desk(desk.name, self.folder / "desks" / desk.name, str(self.conf.resolver.address))
             self.desks[desk.name] = made.open()
+        # Somebody in the Region: sees the control plane's side of a cut.
+        shell = Desk(underlay.REGION, self.folder / "desks" / underlay.REGION, self.at.vpc_resolver)
+        self.desks[underlay.REGION] = shell.open()
 
     @property
     def token_id(self) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from islanding.lab import kubernetes, namespaces, underlay
 from islanding.lab.account import OPERATOR_ROLE, STRANGER_ROLE
+from islanding.lab.drawing import topology
 from islanding.model import (
     AwsAccess,
     Cluster,
@@ -69,7 +70,8 @@ def describe(lab: Lab) -> Site:
         sessions=_sessions(lab),
         nodes=_nodes(lab),
         identities=_identities(lab),
-        facts={"ssh_config": str(config), "outpost_id": conf.outpost.id, "site_resolver": str(conf.resolver.address),
+        topology=topology(lab.conf),
+        facts={"ssh_config": str(lab.folder / "ssh_config"), "outpost_id": conf.outpost.id, "site_resolver": str(conf.resolver.address),
                "region_resolver": lab.at.vpc_resolver, "public_resolver": lab.at.public_dns,
                "large_cluster_size_threshold": str(conf.cluster.large_cluster_size_threshold)},
     )  # fmt: skip
@@ -94,6 +96,13 @@ def _places(lab: Lab, ssh_config: Path) -> tuple[Place, ...]:
         )
         for desk in lab.conf.desks
     ]
+    shell = Place(
+        name=underlay.REGION,
+        role="region",
+        address=lab.at.vpc_resolver,
+        enter=lab.desks[underlay.REGION].enter_from_host(),
+        env=lab.account.desk_environment(underlay.REGION),
+    )
     routers = [Place(name=n, role="router", address="", enter=_in_netns(lab, n)) for n in _ROLES.values()]
     resolver = Place(
         name=underlay.RESOLVER,
@@ -114,7 +123,7 @@ def _places(lab: Lab, ssh_config: Path) -> tuple[Place, ...]:
         for instance in lab.conf.instances
         if instance.where == "outpost"
     ]
-    return (*desks, *routers, resolver, *machines)
+    return (*desks, shell, *routers, resolver, *machines)
 
 
 def _ssh_config(lab: Lab) -> Path:
@@ -190,13 +199,14 @@ def _nodes(lab: Lab) -> tuple[Node, ...]:
 
 
 def _identities(lab: Lab) -> tuple[Identity, ...]:
-    known = [
-        ("operator", f"the cluster's creator: a session of {OPERATOR_ROLE}"),
-        ("stranger", f"a session of {STRANGER_ROLE}, which the cluster does not map"),
-        ("operator-by-proxy", "the creator again, through the proxy at the Outpost's edge"),
+    known: list[tuple[str, Literal["iam", "x509"], str]] = [
+        ("operator", "iam", f"the cluster's creator: a session of {OPERATOR_ROLE}"),
+        ("stranger", "iam", f"a session of {STRANGER_ROLE}, which the cluster does not map"),
+        ("operator-by-proxy", "iam", "the creator again, through the proxy at the Outpost's edge"),
+        ("expired", "x509", "an administrator whose client certificate has expired"),
     ]
     return tuple(
-        Identity(name=name, kind="iam", kubeconfig=str(kubernetes.kubeconfig_path(lab, name)), note=note)
-        for name, note in known
+        Identity(name=name, kind=kind, kubeconfig=str(kubernetes.kubeconfig_path(lab, name)), note=note)
+        for name, kind, note in known
         if kubernetes.kubeconfig_path(lab, name).exists()
     )

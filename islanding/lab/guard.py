@@ -1,4 +1,4 @@
-"""The lab's keeper: starts the lab's first process in namespaces of its own, and sweeps up when that ends, however it ends.
+"""The lab's keeper: starts the lab's first process in namespaces of its own, and sweeps up when that ends.
 
 Three processes, so that no death leaves anything behind:
 
@@ -32,8 +32,10 @@ def main() -> None:
     ready_read, ready_write = os.pipe()
     init = os.fork()
     if init == 0:
+        namespaces.die_with_parent()
         os.close(ready_write)
-        os.read(ready_read, 1)  # until the guard has written the lab's record
+        if not os.read(ready_read, 1):  # until the guard has written the lab's record
+            os._exit(1)  # it died before it could
         _init(folder, lab_id)
     os.close(ready_read)
     registry.write_record(folder, pid=init, guard=os.getpid())
@@ -58,7 +60,6 @@ def _wait_for(pid: int) -> int:
 
 def _init(folder: Path, lab_id: str) -> None:
     """Pid 1 of the lab: private mounts, then the supervisor as a child; never returns."""
-    namespaces.die_with_parent()
     cgroups.enter(cgroups.create(lab_id, "core"))
     namespaces.unshare(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC)
     namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from islanding.lab.control_plane import PKI, private_dns_name
+from islanding.lab.control_plane import PKI, kubeconfig, private_dns_name
 from islanding.lab.machine import Machine
 from islanding.paths import content_dir
 from islanding.process import Result, run
@@ -110,6 +110,10 @@ def write_kubeconfigs(lab: Lab) -> None:
 
     for profile in ("operator", "stranger"):
         kubeconfig_path(lab, profile).write_text(yaml.safe_dump(iam_kubeconfig(lab, profile)))
+    # Somebody's certificate of before, which nobody renewed: only the cluster's own authority can have made it.
+    old = lab.cluster_ca.issue("admin-of-before", ["system:masters"], server=False, client=True, days=-1)
+    expired = kubeconfig(f"https://{lab.endpoint_name}", lab.cluster_ca.certificate_pem, old)
+    kubeconfig_path(lab, "expired").write_bytes(expired)
     proxy = underlay.gateway_instance(lab.conf)
     if proxy:
         by_proxy = iam_kubeconfig(lab, "operator", f"https://{proxy}", lab.endpoint_name)

@@ -1,21 +1,22 @@
-"""Starting and ending labs from outside: spawn the guard, follow the bring-up, take the lab down, sweep what is left."""
+"""Starting and ending labs from outside: spawn the guard, follow the bring-up, take the lab down, sweep the rest."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from islanding import siteconf
 from islanding.errors import LabError, SetupError
 from islanding.journal import Event, parse
-from islanding.lab import parts, registry
+from islanding.lab import limits, parts, registry
 from islanding.lab.registry import Lab
 from islanding.wait import WaitTimeout, wait_until
 
@@ -30,46 +31,69 @@ def up(
     journal: Path | None = None,
     logs: Path | None = None,
     on_event: Callable[[Event], None] = lambda _event: None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Lab:
     """Bring a site up in a lab of its own and return it once it is ready.
 
     `site` is the name of a reference site, or the path of a site's folder or `site.yaml`.
     `journal` takes the bring-up's events (default: a file among the lab's logs); `logs` keeps the parts' logs (default:
-    the lab's folder, from which they go to the state folder when the lab ends). Raises SetupError for what the machine
-    or the site file lacks, LabError when the lab does not come up; nothing is left behind then.
+    the lab's folder, from which they go to the state folder when the lab ends). `cancelled` is asked all the time: when
+    it says True the bring-up ends with LabError. Raises SetupError for what the machine or the site file lacks,
+    LabError when the lab does not come up; nothing is left behind then.
     """
     require_root()
     path = _site_file(site)
     conf = siteconf.load(path)
     found = parts.find()
+    limits.raise_inotify()
     registry.sweep()
-    folder = registry.new_folder(conf.name)
-    _require_space(folder)
-    if logs is not None:
-        logs.mkdir(parents=True, exist_ok=True)
-        (folder / "logs").rmdir()
-        (folder / "logs").symlink_to(logs.absolute())
-    events = journal or folder / "logs" / "events.jsonl"
-    events.touch()
-    request = {
-        "site": conf.name,
-        "site_file": str(path),
-        "journal": str(events.absolute()),
-        "bin_dir": str(found.bin_dir),
-        "image": str(found.image),
-        "oci_dir": str(found.oci_dir),
-        "versions": found.versions,
-    }
-    (folder / "request.json").write_text(json.dumps(request))
     guard: subprocess.Popen[bytes] | None = None
     try:
-        with (folder / "starting.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # until the lab has its record: it is not to be swept up as a dead one
+        # The folder stays locked until the lab has its record: it is not to be swept up as a dead one.
+        with _sigterm_raises(), registry.newborn(conf.name) as folder:
+            _require_space(folder)
+            if logs is not None:
+                logs.mkdir(parents=True, exist_ok=True)
+                (folder / "logs").rmdir()
+                (folder / "logs").symlink_to(logs.absolute())
+            events = journal or folder / "logs" / "events.jsonl"
+            events.touch()
+            request = {
+                "site": conf.name,
+                "site_file": str(path),
+                "journal": str(events.absolute()),
+                "bin_dir": str(found.bin_dir),
+                "image": str(found.image),
+                "oci_dir": str(found.oci_dir),
+                "versions": found.versions,
+            }
+            (folder / "request.json").write_text(json.dumps(request))
             guard = _start_guard(folder)
-            return _follow(folder, conf.name, guard, events, on_event)
+            return _follow(folder, conf.name, guard, events, on_event, cancelled)
     except BaseException:
         _end(guard)
         raise
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Have SIGTERM end a bring-up as Ctrl-C does, with the exit code that a shell reports for it (143).
+
+    Where the caller has a handler of its own, or this is not the main thread, that is left as it is.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _site_file(site: str) -> Path:
@@ -95,7 +119,12 @@ def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _follow(
-    folder: Path, site: str, guard: subprocess.Popen[bytes], events: Path, on_event: Callable[[Event], None]
+    folder: Path,
+    site: str,
+    guard: subprocess.Popen[bytes],
+    events: Path,
+    on_event: Callable[[Event], None],
+    cancelled: Callable[[], bool],
 ) -> Lab:
     deadline = time.monotonic() + READY_TIMEOUT
     failure = folder / "failure.json"
@@ -111,6 +140,8 @@ def _follow(
                 return lab
             if failure.exists() or guard.poll() is not None:
                 raise _failed(folder, site)
+            if cancelled():
+                raise LabError(f"{site} was interrupted while it came up")
             if time.monotonic() > deadline:
                 raise LabError(f"{site} was not ready within {READY_TIMEOUT:g} s", f"logs: {folder / 'logs'}")
             _pause()
@@ -168,7 +199,6 @@ def require_root() -> None:
 def _require_space(folder: Path) -> None:
     free = os.statvfs(folder)
     if free.f_bavail * free.f_frsize < _MIN_FREE_BYTES:
-        registry.sweep_folder(folder)
         raise SetupError(
             f"only {free.f_bavail * free.f_frsize >> 20} MiB free below {folder.parent}; a lab needs 2 GiB",
             "free some space, or set ISLANDING_STATE to a folder on a larger disk",

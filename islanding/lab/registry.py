@@ -41,16 +41,22 @@ class Lab:
 
 
 def labs_dir() -> Path:
+    """Where the labs' folders are."""
     return state_dir() / "labs"
 
 
-def new_folder(site: str) -> Path:
-    """Make the folder of a new lab, named by a fresh random id."""
-    folder = labs_dir() / secrets.token_hex(3)
-    (folder / "logs").mkdir(parents=True)
-    (folder / "machines").mkdir()
-    (folder / "request.json").write_text(json.dumps({"site": site}))
-    return folder
+@contextlib.contextmanager
+def newborn(site: str) -> Iterator[Path]:
+    """The folder of a new lab, named by a fresh random id, which nobody sweeps up while the block lasts."""
+    with _sweeping():  # no sweep may see the folder before its lock is held
+        folder = labs_dir() / secrets.token_hex(3)
+        (folder / "logs").mkdir(parents=True)
+        (folder / "machines").mkdir()
+        (folder / "request.json").write_text(json.dumps({"site": site}))
+        lock = (folder / "starting.lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
+        yield folder
 
 
 def write_record(folder: Path, *, pid: int, guard: int) -> None:
@@ -90,7 +96,7 @@ def _request(folder: Path) -> dict[str, Any]:
 
 
 def find(name: str | None = None) -> Lab:
-    """The one live lab of that site name or id; with None the only one there is. Raises LabError naming what there is."""
+    """The one live lab of that site name or id; with None the only one. Raises LabError naming what there is."""
     live = [lab for lab in all_labs() if lab.alive and (name is None or name in (lab.id, lab.site))]
     if len(live) == 1:
         return live[0]

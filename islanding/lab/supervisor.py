@@ -30,14 +30,18 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _raise_down)
     conf = siteconf.load(Path(request["site_file"]), overrides=request.get("overrides", {}))
     journal = Journal(Path(request["journal"]), site=conf.name)
+    versions = {f"{name} version": version for name, version in request["versions"].items()}
     parts = Parts(Path(request["bin_dir"]), Path(request["image"]), Path(request["oci_dir"]))
     try:
         lab = Lab(conf, lab_id=folder.name, folder=folder, pid=record["pid"], parts=parts, journal=journal)
         lab.up()
-        describe(lab).save(folder / "site.json")
+        site = describe(lab)
+        site.save(folder / "site.json")
+        journal.append(
+            "site-ready", seconds=lab.seconds_up(), topology=site.topology.model_dump(), facts={**site.facts, **versions}
+        )
         threading.Event().wait()
     except _Down:
-        journal.append("site-down")
         os._exit(0)  # not sys.exit, which would wait for threads: the kernel ends everything with the lab's pid 1
     except IslandingError as error:
         traceback.print_exc()

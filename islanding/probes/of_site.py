@@ -11,6 +11,9 @@ from islanding.model import Identity, Place, Router, Session, Site
 from islanding.probes import make
 from islanding.probes.base import Probe
 
+# What is said of a site in place of a probe's own parameters.
+FROM_SITE = {"bgp": {"session"}, "node": {"identity"}}
+
 
 @dataclass(frozen=True)
 class SiteProbes:

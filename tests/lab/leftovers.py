@@ -24,14 +24,16 @@ class Snapshot:
     @classmethod
     def take(cls, state: Path) -> Snapshot:
         """Look at the host; `state` is the state folder of the labs in question."""
-        groups = {str(group) for root in cgroups.hierarchies() for group in root.glob("islanding-*") if _ours(group, state)}
+        groups = {
+            str(group) for root in cgroups.hierarchies() for group in root.glob("islanding-*") if _ours(group, state)
+        }
         mounts = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
         folders = [*map(Path, _FOLDERS), state / "labs"]
         files = {str(path) for folder in folders if folder.is_dir() for path in folder.rglob("*")}
         return cls(
             processes=frozenset(_processes(state)),
             groups=frozenset(groups),
-            links=frozenset(os.listdir("/sys/class/net")),
+            links=frozenset(path.name for path in Path("/sys/class/net").iterdir()),
             mounts=frozenset(mounts),
             files=frozenset(files - {str(state / "labs" / ".sweep.lock")}),
         )
@@ -69,7 +71,7 @@ def _processes(state: Path) -> set[str]:
 
 
 def _family() -> set[int]:
-    """This process and its ancestors: pytest may name the state folder too."""
+    """The process that asks and its ancestors: pytest may name the state folder too."""
     pid, family = os.getpid(), set()
     while pid > 1:
         family.add(pid)
@@ -78,7 +80,7 @@ def _family() -> set[int]:
 
 
 def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def _text(pid: int, name: str) -> str:

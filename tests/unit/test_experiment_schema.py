@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,16 @@ def test_a_good_experiment_is_valid(tmp_path: Path) -> None:
 
     assert experiment.extension.site == "outpost-local"
     assert experiment.extension.expect[2] == ExpectSpec(watch="web", outcome=("ANSWERED",), when="after", within=20)
+
+
+def test_the_example_in_the_documents_is_valid(tmp_path: Path) -> None:
+    """What docs/writing-a-case.md shows can be copied."""
+    text = (Path(__file__).parents[2] / "docs" / "writing-a-case.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "example.yaml"
+    path.write_text(example)
+
+    assert load_experiment(path).extension.requirements == ("O-09",)
 
 
 SPOILT: list[tuple[list[Any], Any, str]] = [

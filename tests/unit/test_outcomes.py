@@ -45,8 +45,11 @@ SEEN = [
     (
         "API_REFUSED",
         "kubectl",
-        f'{_RETRY}Get \\"https://127.0.0.1:1/api?timeout=32s\\": dial tcp 127.0.0.1:1: connect: connection refused"\n'
-        + "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?",
+        (
+            f'{_RETRY}Get \\"https://127.0.0.1:1/api?timeout=32s\\": '
+            'dial tcp 127.0.0.1:1: connect: connection refused"\n'
+            "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?"
+        ),
     ),
     ("NAME_NOT_RESOLVED", "kubectl", _CONNECT + "dial tcp: lookup nope.invalid on 10.255.255.53:53: no such host"),
     (
@@ -59,8 +62,10 @@ SEEN = [
     (
         "FORBIDDEN",
         "kubectl",
-        'Error from server (Forbidden): nodes is forbidden: User "jane" cannot list resource "nodes" in API group "" at'
-        + " the cluster scope",
+        (
+            'Error from server (Forbidden): nodes is forbidden: User "jane" cannot list resource "nodes" in API group '
+            '"" at the cluster scope'
+        ),
     ),
     ("CREDENTIAL_PLUGIN_FAILED", "kubectl", "could not get token: AccessDenied: Access denied"),
     ("API_UNREACHABLE", "node", _CONNECT + "dial tcp 10.0.1.10:6443: i/o timeout"),

@@ -31,7 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.server.seen.append(self.client_address)  # type: ignore[attr-defined]
+        self.server.seen.append(self.client_address)  # type: ignore[attr-defined]  # it is a Server, below
         if self.path == "/broken":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True

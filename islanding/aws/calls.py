@@ -27,13 +27,14 @@ def call(site: Site, service: str, operation: str, arguments: dict[str, Any]) ->
     import botocore.exceptions  # importing botocore takes most of a second: only for faults that call AWS
 
     try:
-        reply: dict[str, Any] = getattr(_client(site.aws, service), operation)(**arguments)
+        reply: dict[str, Any] = getattr(client(site.aws, service), operation)(**arguments)
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise IslandingError(f"AWS call {service}.{operation} failed: {error}") from error
     return reply
 
 
-def _client(access: AwsAccess, service: str) -> Any:
+def client(access: AwsAccess, service: str) -> Any:
+    """A botocore client of `service` by what the site says about its access; raises what botocore raises."""
     import botocore.config
     import botocore.session
 

@@ -1,0 +1,1 @@
+"""Figures of the lab, as ratios from one run: `make bench`."""

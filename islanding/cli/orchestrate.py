@@ -1,0 +1,184 @@
+"""A whole run: each site is brought up, its cases are run by pytest in a process of their own, and it is taken down.
+
+Sites come up one after the other, since coming up is what fills the cores; once a site is up its cases mostly wait
+(hold timers, dials, grace periods), so the cases of several sites overlap.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from islanding import __version__
+from islanding.errors import IslandingError
+from islanding.faults.heal import heal
+from islanding.journal import Journal
+from islanding.lab import cgroups, launch, parts, registry
+from islanding.paths import content_dir
+from islanding.process import run as run_command
+from islanding.runs import JOURNAL
+
+_STOP_TIMEOUT = 90.0  # seconds for a case to undo its faults after it was told to stop
+MEMORY_INTERVAL = 1.0
+
+
+@dataclass(frozen=True)
+class SiteRun:
+    """What to run at a site: `expression` as for pytest's -k, `rows` the requirements to cover (none: all)."""
+
+    site: str
+    expression: str = ""
+    rows: tuple[str, ...] = ()
+
+    def command(self, site_file: Path, folder: Path) -> list[str]:
+        """The pytest command for this site."""
+        chosen = ["-k", self.expression] if self.expression else []
+        rows = [argument for row in self.rows for argument in ("--islanding-requirement", row)]
+        return [
+            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-rA", "--color=no",
+            "--islanding-site", str(site_file), "--islanding-run", str(folder), *chosen, *rows,
+            "--alluredir", str(folder / "allure"),
+            str(content_dir("suites")), str(content_dir("experiments")),
+        ]  # fmt: skip
+
+
+class Run:
+    """One run in one folder."""
+
+    def __init__(self, folder: Path, sites: Sequence[SiteRun]) -> None:
+        self.folder = folder
+        self.sites = tuple(sites)
+        self.journal = Journal(folder / JOURNAL)
+        self._stop = threading.Event()
+        self._coming_up = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+
+    def execute(self) -> bool:
+        """Run everything; returns True when it was interrupted. Whatever was brought up is down afterwards."""
+        self._started()
+        threads = [threading.Thread(target=self._site, args=(site,), name=f"site-{site.site}") for site in self.sites]
+        previous = {n: signal.signal(n, self._interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        return self._stop.is_set()
+
+    def finish(self, exit_code: int) -> None:
+        """Close the record."""
+        self.journal.append("run-finished", exit_code=exit_code)
+
+    def _interrupt(self, *_: object) -> None:
+        """Ctrl-C and SIGTERM: cases undo their faults, labs go down, the report is still written."""
+        self._stop.set()
+        for process in list(self._processes):
+            process.send_signal(signal.SIGTERM)
+
+    def _started(self) -> None:
+        swept = registry.sweep()
+        healed = heal()
+        found = parts.find()
+        self.journal.append(
+            "run-started",
+            run=self.folder.name,
+            target="lab",
+            sites=[s.site for s in self.sites],
+            revision=_revision(),
+            parts=found.versions,
+            hashes=found.hashes,
+            host={
+                "kernel": platform.release(),
+                "machine": platform.machine(),
+                "cores": os.cpu_count(),
+                "cgroup": cgroups.version(),
+                "python": platform.python_version(),
+                "islanding": __version__,
+            },
+        )
+        for lab in swept:
+            self.journal.append("warning", text=f"swept up after dead lab {lab}")
+        for each in healed:
+            self.journal.append("warning", text=f"healed what an earlier run had left: {each}")
+
+    def _site(self, wanted: SiteRun) -> None:
+        journal = self.journal.bind(site=wanted.site)
+        lab: registry.Lab | None = None
+        try:
+            with self._coming_up:
+                if self._stop.is_set():
+                    return
+                lab = self._up(wanted.site, journal)
+            self._cases(wanted, lab, journal)
+        except IslandingError as error:
+            journal.append("site-failed", reason=str(error))
+        except Exception as error:  # whatever it is, the other sites go on and the report says so
+            journal.append("site-failed", reason=f"{type(error).__name__}: {error}")
+        finally:
+            if lab is not None:
+                self._down(lab, journal)
+
+    def _up(self, site: str, journal: Journal) -> registry.Lab:
+        journal.append("site-starting")
+        return launch.up(
+            site,
+            journal=self.journal.path,
+            logs=self.folder / "logs" / site,
+            cancelled=self._stop.is_set,
+        )
+
+    def _cases(self, wanted: SiteRun, lab: registry.Lab, journal: Journal) -> None:
+        log = self.folder / "logs" / wanted.site / "pytest.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                wanted.command(lab.site_file, self.folder),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches it as one SIGTERM, not twice
+            )
+        self._processes.add(process)
+        if self._stop.is_set():
+            process.send_signal(signal.SIGTERM)
+        peak = 0
+        while True:
+            try:
+                code = process.wait(MEMORY_INTERVAL)
+                break
+            except subprocess.TimeoutExpired:
+                peak = max(peak, cgroups.rss_bytes(lab.id) if lab.folder.exists() else 0)
+        self._processes.discard(process)
+        journal.append("measurement", name="peak resident memory", value=round(peak / 2**20), unit="MiB", verdict="pass")
+        if code not in (0, 1, 5) and not self._stop.is_set():
+            tail = log.read_text(errors="replace")[-2000:]
+            journal.append("site-failed", reason=f"pytest ended with exit code {code}; see {log}:\n{tail}")
+
+    def _down(self, lab: registry.Lab, journal: Journal) -> None:
+        begun = time.monotonic()
+        try:
+            heal(lab.id, force=True)
+            launch.down(lab)
+        except IslandingError as error:
+            journal.append("site-failed", reason=f"could not be taken down: {error}")
+        journal.append("site-down", seconds=round(time.monotonic() - begun, 3))
+
+
+def _revision() -> str:
+    """The revision of the code, marked when it was changed since; empty outside a checkout."""
+    here = Path(__file__).resolve().parent
+    head = run_command(["git", "-C", str(here), "rev-parse", "HEAD"], check=False)
+    if not head.ok:
+        return ""
+    dirty = run_command(["git", "-C", str(here), "status", "--porcelain"], check=False).stdout.strip()
+    return head.stdout.strip() + ("+changes" if dirty else "")

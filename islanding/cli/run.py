@@ -1,0 +1,57 @@
+"""The `run` command: sites up, suites and experiments at each, sites down, one journal, one report, one exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from islanding import siteconf
+from islanding.cli.lab import SiteName
+from islanding.cli.orchestrate import Run, SiteRun
+from islanding.errors import ExitCode, SetupError
+from islanding.evidence.bundle import write_reports
+from islanding.evidence.terminal import LiveView, summary
+from islanding.runs import journal_path
+
+
+@click.command("run")
+@click.option("--site", "sites", multiple=True, type=SiteName(), help="Only this site; repeatable. Default: all.")
+@click.option("--run", "folder", type=click.Path(path_type=Path), default=None, help="Folder of the run. Default: runs/TIME.")
+@click.option("-k", "expression", default="", help="Only cases whose name matches, as for pytest.")
+@click.option("--requirement", "rows", multiple=True, metavar="ID", help="Only cases that cover this row, such as O-07.")
+def run_command(sites: tuple[str, ...], folder: Path | None, expression: str, rows: tuple[str, ...]) -> ExitCode:
+    """Bring sites up in the lab, run suites and experiments, write the report.
+
+    \b
+    Examples:
+      islanding run
+      islanding run --site outpost-local -k certificate
+      islanding run --requirement O-07
+
+    \b
+    Exit codes: 0 all passed, 1 a check failed, 2 inconclusive, 3 set-up.
+    """
+    from islanding.lab import launch
+
+    launch.require_root()
+    names = sites or siteconf.names()
+    for name in names:
+        siteconf.load(siteconf.find(name))
+    journal = journal_path(folder)
+    home = journal.parent
+    if journal.exists() and journal.stat().st_size:
+        raise SetupError(f"{home} holds a run already", "name another folder, or none: a new one is made")
+    console = Console(stderr=True)
+    run = Run(home, tuple(SiteRun(name, expression, rows) for name in names))
+    with LiveView(journal, console):
+        interrupted = run.execute()
+    result = write_reports(home, closing=True).result
+    code = ExitCode.INCONCLUSIVE if interrupted and result.exit_code == ExitCode.OK else ExitCode(result.exit_code)
+    run.finish(int(code))
+    reports = write_reports(home)
+    summary(reports.result, Console(), report=reports.html)
+    if interrupted:
+        raise KeyboardInterrupt
+    return code

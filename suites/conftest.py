@@ -1,0 +1,51 @@
+"""What the cases share: the operator at work, the certificate prepared in time, and a site that is well before each case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from islanding.kube.certificates import Operator, Prepared
+from islanding.model import Sample, Site
+from islanding.outcomes import ANSWERED, ESTABLISHED, READY
+from islanding.probes import Probe
+from islanding.probes.of_site import SiteProbes
+from islanding.wait import wait_until
+
+RECOVERY = 90.0  # seconds for a site to be well again after the case before
+_PREPARED: dict[str, Prepared] = {}
+
+
+@pytest.fixture(autouse=True)
+def steady_state(site: Site, probe: SiteProbes, observe: Callable[[Probe], Sample]) -> None:
+    """Before each case the site is well: sessions Established, workers Ready, the workload answering."""
+    view = {"identity": "operator", "place": "region" if site.cluster.control_plane == "region" else "operator"}
+    wanted = [
+        (probe.bgp("service-link"), ESTABLISHED),
+        (probe.bgp("local-gateway"), ESTABLISHED),
+        (probe.nodes(**view), READY),
+        (probe.http(), ANSWERED),
+    ]
+    for what, outcome in wanted:
+        wait_until(
+            f"{what.label} to be {outcome.name} before the case",
+            lambda what=what: observe(what),  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            timeout=RECOVERY,
+            interval=0.5,
+            done=lambda sample, outcome=outcome: sample.outcome == outcome.name,  # type: ignore[misc]  # the same
+        )
+
+
+@pytest.fixture
+def operator(site: Site) -> Operator:
+    """The cluster's creator at the desk on the site's LAN, with kubectl and an IAM identity."""
+    return Operator(site)
+
+
+@pytest.fixture
+def certificate(site: Site, operator: Operator) -> Prepared:
+    """An administrator's client certificate, prepared once a site, while the Region is there."""
+    if site.id not in _PREPARED:
+        _PREPARED[site.id] = operator.prepare("admin-disconnected")
+    return _PREPARED[site.id]

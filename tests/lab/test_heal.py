@@ -1,0 +1,84 @@
+"""A runner killed in the middle of a cut: `islanding heal`, in a process of its own, puts everything back.
+
+ISLANDING_KILLS: how many random moments (default 5; twenty for a release).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from islanding.lab.registry import Lab
+from islanding.model import Site
+from tests.lab.conftest import islanding
+from tests.lab.reach import curl
+from tests.lab.test_cuts import AWS_API
+
+KILLS = int(os.environ.get("ISLANDING_KILLS", "5"))
+_RUNNER = """
+import sys, threading
+from pathlib import Path
+from islanding import sites
+from islanding.faults import make
+from islanding.faults.apply import cut
+from islanding.journal import Journal
+site = sites.load(Path(sys.argv[1]))
+journal = Journal(Path(sys.argv[2]), site=site.name)
+params = {"share": 1.0} if sys.argv[3] == "nodes-cut-off" else {}
+print("about to cut", flush=True)
+with cut(site, make(sys.argv[3], **params), journal):
+    threading.Event().wait()
+"""
+FAULTS = ["service-link-down", "silent-drop", "interface-down", "prefix-withdrawn", "nodes-cut-off"]
+
+
+def condition(site: Site) -> dict[str, str]:
+    """What a fault may change: FRR's configuration, packet filters and links, at each place that a fault concerns."""
+    at = {router.name: site.place(router.place) for router in site.routers}
+    seen = {f"FRR of {r.name}": r.vtysh for r in site.routers}
+    found = {
+        what: at[what.split()[-1]].run([*argv[argv.index("vtysh") :], "-c", "show running-config"]).stdout
+        for what, argv in seen.items()
+    }
+    for name, place in {**at, **{node.name: site.place(node.place) for node in site.workers}}.items():
+        found[f"filters of {name}"] = "".join(
+            line
+            for line in place.run(["nft", "list", "tables"]).stdout.splitlines(keepends=True)
+            if "islanding" in line
+        )
+        found[f"links of {name}"] = "\n".join(
+            line.split(" mtu")[0] for line in place.run(["ip", "-o", "link"]).stdout.splitlines() if "veth" not in line
+        )
+    return found
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_heal_puts_back_what_a_killed_runner_left(
+    lab: Lab, site: Site, lab_state: Path, tmp_path: Path, number: int
+) -> None:
+    """SIGKILL at a random moment before, while or after a fault is applied; then heal: link up, record closed."""
+    before = condition(site)
+    fault = FAULTS[number % len(FAULTS)]
+    runner = subprocess.Popen(
+        [sys.executable, "-c", _RUNNER, str(lab.site_file), str(tmp_path / "journal.jsonl"), fault],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert runner.stdout is not None
+    assert "about to cut\n" == runner.stdout.readline()
+    delay = random.uniform(0.0, 1.5)
+    with pytest.raises(subprocess.TimeoutExpired):
+        runner.wait(timeout=delay)
+    runner.kill()
+    runner.communicate()
+    healed = islanding("heal", state=lab_state)
+    print(f"\n{fault} killed after {delay:.2f} s: {healed.stdout.strip()}")
+    assert 0 == healed.returncode, healed.stdout + healed.stderr
+    assert "No fault is applied.\n" == islanding("faults", state=lab_state).stdout
+    assert before == condition(site)
+    assert site.place("ond").run(curl(f"https://{AWS_API}/", "--insecure"), check=False).ok
