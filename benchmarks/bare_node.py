@@ -21,7 +21,7 @@ _IN_ORDER = ("pod-routes", "containerd", "kubelet")  # as their units say; all o
 
 @dataclass(frozen=True)
 class BareNode:
-    """One node: its folder, where its logs go, the machine image and what is bound into it ({host folder: folder inside})."""
+    """One node: folder, logs, machine image, and what is bound into it ({host folder: folder inside})."""
 
     name: str
     lab_id: str
@@ -50,6 +50,7 @@ class BareNode:
             "NAME": self.name,
             "IMAGE": str(self.image),
             "DIR": str(self.folder),
+            "CONSOLE": "/dev/null",
             "CGROUPS": " ".join(map(str, cgroups.create(self.lab_id, self.name))),
             "CGROUP_VERSION": str(cgroups.version()),
             "BINDS": " ".join(f"{source}:{target}" for source, target in binds.items()),
@@ -81,7 +82,8 @@ def start_script(files: Mapping[str, MachineFile]) -> str:
     lines.append("{")
     lines += [_block(name, units[name]) for name in _IN_ORDER if name in units]
     lines.append("} &")
-    return "\n".join([*lines, "wait", ""]).replace("$KUBELET_ARGS", arguments)
+    lines.append("while :; do sleep 60; done")  # the first process of its namespace stays, and reaps
+    return "\n".join([*lines, ""]).replace("$KUBELET_ARGS", arguments)
 
 
 def _block(name: str, unit: str) -> str:

@@ -40,6 +40,7 @@ def machines(folder: Path) -> list[Machine]:
     lab._region()
     kernel.apply(underlay.site_plan(conf))
     lab._resolvers()
+    lab._routers()  # the resolver is in the Region: without an answer cloud-init waits 30 s
     lab.account.open_in_lab()
     lab.account.create_objects({})
     return [lab._machine(i, {}) for i in conf.instances if i.role == "worker"]

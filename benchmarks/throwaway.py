@@ -13,10 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from islanding.errors import LabError
-from islanding.lab import cgroups, namespaces, registry
+from islanding.lab import cgroups, limits, namespaces, registry
 from islanding.lab.guard import _PRIVATE
 
-_UNSHARE = ("unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts", "--ipc")
+_UNSHARE = (
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount",
+    "--mount-proc",
+    "--uts",
+    "--ipc",
+)
 
 
 @contextmanager
@@ -26,6 +38,7 @@ def running(module: str) -> Iterator[tuple[dict[str, Any], float]]:
     Gives the JSON object of the first line that it prints, and the seconds from its start to that line. Its folder is
     that of a lab, so that nothing sweeps it up while it lives. Raises LabError with its last words when it ends before.
     """
+    limits.raise_inotify()
     begun = time.monotonic()
     # The folder stays locked until it has its record, as a lab's does: nothing sweeps it up before.
     with registry.newborn("benchmark") as folder:

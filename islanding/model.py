@@ -65,7 +65,7 @@ class Router(_Frozen):
     role: Literal["outpost-network-device", "customer-network-device", "region-edge"]
     asn: int
     place: str  # name of the Place at which its commands run
-    vtysh: tuple[str, ...]  # argument vector of an FRR shell at that place, without -c
+    vtysh: tuple[str, ...]  # the whole argument vector of its FRR shell from this machine, without -c
 
 
 class Session(_Frozen):
@@ -122,7 +122,7 @@ class Workload(_Frozen):
 
 
 class AwsAccess(_Frozen):
-    """How the runner itself calls AWS: environment for boto3 (endpoint, CA bundle, credentials file, profile, region)."""
+    """How the runner itself calls AWS: boto3's environment (endpoint, CA bundle, credentials file, profile, region)."""
 
     region: str
     account: str

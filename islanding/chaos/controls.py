@@ -58,7 +58,7 @@ def conduct(given: Conduct | None) -> None:
 def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
     """Start the watches; an experiment that cannot be watched is interrupted before anything is cut."""
     if threading.current_thread() is threading.main_thread():
-        # Chaos Toolkit's own handler raises an Exception, which a Python action swallows (lab-notes 9)
+        # Chaos Toolkit's own handler raises an Exception, which a Python action swallows (docs/measurements.md 9)
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         experiment = parse_extension(context)

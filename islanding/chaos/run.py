@@ -16,7 +16,7 @@ from islanding.model import Site, Verdict
 from islanding.runs import VARIABLE
 from islanding.yamldoc import read
 
-# `runtime:` of the file counts for the chaos command only (lab-notes 9); the schema allows no other strategy
+# `runtime:` of the file counts for the chaos command only (docs/measurements.md 9); the schema allows no other strategy
 SETTINGS = {"runtime": {"rollbacks": {"strategy": "always"}}}
 
 

@@ -1,7 +1,7 @@
 """The schema of an experiment: Chaos Toolkit's own keys and our extension, each misspelling named with file and line.
 
 Chaos Toolkit itself overlooks misspelt keys, undefined variables and unknown strategies, ignores `timeout` on a Python
-provider, and by default skips rollbacks when it is interrupted (lab-notes 9): here these are mistakes.
+provider, and by default skips rollbacks when it is interrupted (docs/measurements.md 9): here these are mistakes.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from islanding.lab import cgroups, launch, registry
 from islanding.model import Site
 
 
-class SiteName(click.ParamType):
+class SiteName(click.ParamType[str]):
     """The name of a reference site."""
 
     name = "site"
@@ -32,7 +32,7 @@ class SiteName(click.ParamType):
         return [CompletionItem(n) for n in siteconf.names() if n.startswith(incomplete)]
 
 
-class PlaceName(click.ParamType):
+class PlaceName(click.ParamType[str]):
     """The name of a desk, router or machine of a running lab."""
 
     name = "place"
@@ -221,13 +221,18 @@ def logs_command(lab_name: str | None, follow: bool, part: str | None, arguments
 @click.argument("place", type=PlaceName())
 @click.argument("expression", nargs=-1)
 def capture_command(
-    lab_name: str | None, interface: str, seconds: float | None, output: Path | None, place: str, expression: tuple[str, ...]
+    lab_name: str | None,
+    interface: str,
+    seconds: float | None,
+    output: Path | None,
+    place: str,
+    expression: tuple[str, ...],
 ) -> None:
     """Capture packets at PLACE (a desk or a router) into a pcap file; EXPRESSION as for tcpdump."""
     lab, _ = _site(lab_name)
     target = (output or Path(f"{place}.pcap")).absolute()
     netns = f"/proc/{lab.pid}/root/run/netns/{place}"
-    if not os.path.exists(netns):
+    if not Path(netns).exists():
         known = sorted(p.name for p in Path(f"/proc/{lab.pid}/root/run/netns").iterdir())
         raise LabError(f"no place {place!r} has a network of its own; there are: {', '.join(known)}")
     command = ["nsenter", f"--net={netns}", "tcpdump", "-n", "-U", "-Z", "root", "-i", interface, "-w", str(target)]

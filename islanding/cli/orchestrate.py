@@ -151,15 +151,15 @@ class Run:
         self._processes.add(process)
         if self._stop.is_set():
             process.send_signal(signal.SIGTERM)
-        peak = 0
-        while True:
+        peak, code = 0, process.poll()
+        while code is None:
             try:
                 code = process.wait(MEMORY_INTERVAL)
-                break
             except subprocess.TimeoutExpired:
                 peak = max(peak, cgroups.rss_bytes(lab.id) if lab.folder.exists() else 0)
         self._processes.discard(process)
-        journal.append("measurement", name="peak resident memory", value=round(peak / 2**20), unit="MiB", verdict="pass")
+        mebibytes = round(peak / 2**20)
+        journal.append("measurement", name="peak resident memory", value=mebibytes, unit="MiB", verdict="pass")
         if code not in (0, 1, 5) and not self._stop.is_set():
             tail = log.read_text(errors="replace")[-2000:]
             journal.append("site-failed", reason=f"pytest ended with exit code {code}; see {log}:\n{tail}")

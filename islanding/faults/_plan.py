@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from islanding.errors import ExitCode, IslandingError
 from islanding.aws import calls as _aws
+from islanding.errors import ExitCode, IslandingError
 from islanding.model import Place, Router, Site
 from islanding.process import CommandFailed, Result, run
 

@@ -16,6 +16,6 @@ def with_files(resolver: str, *hosts: str) -> list[str]:
         f" && printf 'nameserver %s\\n' {shlex.quote(resolver)} > $folder/resolv.conf"
         f" && printf %s {shlex.quote(lines)} > $folder/hosts"
         " && mount --bind $folder/resolv.conf /etc/resolv.conf && mount --bind $folder/hosts /etc/hosts"
-        " && umount -l $folder && rmdir $folder && exec \"$@\""
+        ' && umount -l $folder && rmdir $folder && exec "$@"'
     )
     return ["unshare", "--mount", "sh", "-c", script, "sh"]

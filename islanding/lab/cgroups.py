@@ -27,10 +27,20 @@ def hierarchies() -> list[Path]:
         path = (ROOT / controller).resolve()
         if path.is_dir() and path not in seen:
             seen.append(path)
-    return seen
+    return [*seen, *_beside_v1()]
+
+
+def _beside_v1() -> list[Path]:
+    """The unified hierarchy mounted beside v1's (systemd's hybrid layout), with no controllers of its own.
+
+    Each machine's systemd and runc make groups in it all the same: without one of its own they would share the host's.
+    """
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [Path(where) for _, where, kind, *_ in mounts if kind == "cgroup2" and Path(where).is_relative_to(ROOT)]
 
 
 def group_name(lab_id: str) -> str:
+    """The name of a lab's folder in each hierarchy."""
     return f"islanding-{lab_id}"
 
 
@@ -88,7 +98,7 @@ def remove(lab_id: str, timeout: float = 10.0) -> None:
         for top in remains(lab_id):
             for folder, _, _ in os.walk(top, topdown=False):
                 with contextlib.suppress(OSError):  # busy: the next attempt, or the time limit, tells
-                    os.rmdir(folder)
+                    Path(folder).rmdir()
         return not remains(lab_id)
 
     try:

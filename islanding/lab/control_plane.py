@@ -1,8 +1,8 @@
-"""The control plane's machines: etcd, API server, controller manager, scheduler and the IAM authenticator as units. Pure.
+"""The control plane's machines: etcd, API server, controllers, scheduler and IAM authenticator as units. Pure.
 
 What AWS does inside the EKS service is done here by laying files on the machines' disks before they boot. A local
 cluster's control-plane machines run a kubelet too, and no pod network, which is why they show as NotReady there as well
-(seed 004; facts A2).
+(docs/facts.md 2).
 """
 
 from __future__ import annotations
@@ -137,12 +137,15 @@ class ControlPlane:
     def _units(self, name: str) -> dict[str, str]:
         return {
             "etcd": _unit("etcd key-value store", self._etcd(name), kind="notify"),
-            "aws-iam-authenticator": _unit("IAM authenticator", self._authenticator(), before=f"mkdir -p {_WEBHOOK_DIR}"),
+            "aws-iam-authenticator": _unit(
+                "IAM authenticator", self._authenticator(), before=f"mkdir -p {_WEBHOOK_DIR}"
+            ),
             "kube-apiserver": _unit(
                 "Kubernetes API server",
                 self._apiserver(name),
                 kind="notify",
-                # Without the webhook's kubeconfig, which the authenticator writes, the API server exits (lab-notes 3).
+                # The API server exits without the webhook's kubeconfig, which the authenticator writes:
+                # docs/measurements.md 3.
                 before=f"for i in $$(seq 300); do [ -s {_WEBHOOK} ] && exit 0; sleep 0.1; done; exit 1",
             ),
             "kube-controller-manager": _unit("Kubernetes controller manager", self._controller_manager()),
@@ -244,6 +247,7 @@ def private_dns_name(address: str, region: str) -> str:
 
 def kubeconfig(server: str, ca_pem: bytes, leaf: Leaf) -> bytes:
     """A kubeconfig with everything embedded."""
+
     def b64(data: bytes) -> str:
         return base64.b64encode(data).decode()
 
@@ -252,9 +256,7 @@ def kubeconfig(server: str, ca_pem: bytes, leaf: Leaf) -> bytes:
         {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {"name": "cluster", "cluster": {"server": server, "certificate-authority-data": b64(ca_pem)}}
-            ],
+            "clusters": [{"name": "cluster", "cluster": {"server": server, "certificate-authority-data": b64(ca_pem)}}],
             "users": [{"name": "user", "user": user}],
             "contexts": [{"name": "context", "context": {"cluster": "cluster", "user": "user"}}],
             "current-context": "context",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from islanding.lab import kubernetes, namespaces, underlay
-from islanding.lab.account import OPERATOR_ROLE, STRANGER_ROLE
+from islanding.lab.account import METRIC_INTERVAL, OPERATOR_ROLE, STRANGER_ROLE, VIFS
 from islanding.lab.drawing import topology
 from islanding.model import (
     AwsAccess,
@@ -71,7 +71,7 @@ def describe(lab: Lab) -> Site:
         nodes=_nodes(lab),
         identities=_identities(lab),
         topology=topology(lab.conf),
-        facts={"ssh_config": str(lab.folder / "ssh_config"), "outpost_id": conf.outpost.id, "site_resolver": str(conf.resolver.address),
+        facts={"ssh_config": str(lab.folder / "ssh_config"), "outpost_id": conf.outpost.id, "metric_period": str(round(METRIC_INTERVAL)), "service_link_vif": VIFS["service-link"], "site_resolver": str(conf.resolver.address),
                "region_resolver": lab.at.vpc_resolver, "public_resolver": lab.at.public_dns,
                "large_cluster_size_threshold": str(conf.cluster.large_cluster_size_threshold)},
     )  # fmt: skip

@@ -1,9 +1,8 @@
 """A desk on the site's LAN: the user's own tools in another network, with its own resolver, hosts file and home folder.
 
 A desk is no machine: it is the host's file system seen from a network namespace, so that `kubectl`, `aws` and `ssh` are
-the ones that a user has. A process holds its namespaces open; whoever wants to sit down enters those of that process. (Binding them to files
-fails by chance on Linux 6.18: a mount namespace may only be bound from an older one, and its ids, by which age is told,
-are handed out a batch to each processor; measured 2026-11-21.)
+the ones that a user has. A process holds its namespaces open; whoever wants to sit down enters those of that process.
+(Binding them to files fails by chance on Linux 6.18: docs/measurements.md 2.)
 """
 
 from __future__ import annotations
@@ -48,17 +47,16 @@ class Desk:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert holder.stdout is not None
-        assert holder.stderr is not None
-        pid = holder.stdout.readline().strip()
+        pid = holder.stdout.readline().strip() if holder.stdout else ""
         if not pid.isdigit():
-            raise OSError(f"desk {self.name} could not be made: {holder.stderr.read().strip()}")
+            said = holder.stderr.read().strip() if holder.stderr else ""
+            raise OSError(f"desk {self.name} could not be made: {said}")
         return OpenDesk(self.name, holder, int(pid))
 
 
 @dataclass(frozen=True)
 class OpenDesk:
-    """A desk that can be entered. `host_pid`: its holder as the host numbers it; the holder's own Popen numbers it inside."""
+    """A desk that can be entered. `host_pid`: its holder as the host numbers it; the holder's Popen has it inside."""
 
     name: str
     holder: subprocess.Popen[str]

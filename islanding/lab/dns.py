@@ -13,9 +13,10 @@ from islanding.process import run
 
 @dataclass(frozen=True)
 class ResolverConfig:
-    """A resolver: where it listens, the names that it knows, the zones that it is authoritative for, and where it asks on.
+    """A resolver: where it listens, the names that it knows, the zones that are its own, and where it asks on.
 
-    A zone must be named as one's own, or the AAAA question of a name with only an A record is refused (lab-notes 8).
+    A zone must be named as one's own, or the AAAA question of a name with only an A record is refused
+    (docs/measurements.md 8).
     """
 
     netns: str

@@ -25,7 +25,11 @@ def topology(conf: SiteConf) -> Topology:
             for n, d in enumerate(conf.desks)
         ),
         Figure(
-            name=underlay.RESOLVER, label=f"site resolver\n{conf.resolver.address}", kind="service", x=_LAN, y=middle - 1
+            name=underlay.RESOLVER,
+            label=f"site resolver\n{conf.resolver.address}",
+            kind="service",
+            x=_LAN,
+            y=middle - 1,
         ),
         Figure(name=underlay.CND, label=_as("customer network device", conf.routers.customer_network_device.asn),
                kind="router", x=_CUSTOMER, y=middle),

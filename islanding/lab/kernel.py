@@ -34,7 +34,7 @@ def _apply_inside(name: str, made: Script) -> None:
 def inside(netns: str, command: Sequence[str]) -> list[str]:
     """The argument vector that runs a command in a network namespace of this lab.
 
-    Not by `ip netns exec`, which remounts /sys and hides the control groups (lab-notes 2).
+    Not by `ip netns exec`, which remounts /sys and hides the control groups (docs/measurements.md 2).
     """
     return ["nsenter", f"--net={NETNS / netns}", *command]
 

@@ -23,6 +23,7 @@ from islanding.wait import WaitTimeout, wait_until
 READY_TIMEOUT = 300.0  # seconds; a bring-up takes about 20 on two free cores
 DOWN_TIMEOUT = 20.0
 _MIN_FREE_BYTES = 2 << 30  # overlay layers, logs and etcd of one lab
+_guards: dict[str, subprocess.Popen[bytes]] = {}  # of labs that this process brought up, by id: it has to reap them
 
 
 def up(
@@ -69,7 +70,9 @@ def up(
             }
             (folder / "request.json").write_text(json.dumps(request))
             guard = _start_guard(folder)
-            return _follow(folder, conf.name, guard, events, on_event, cancelled)
+            lab = _follow(folder, conf.name, guard, events, on_event, cancelled)
+            _guards[lab.id] = guard
+            return lab
     except BaseException:
         _end(guard)
         raise
@@ -188,6 +191,8 @@ def down(lab: Lab) -> None:
         registry.sweep()
         if lab.folder.exists():
             raise LabError(f"lab {lab.id} is not gone: {lab.folder} is still there", "islanding doctor") from None
+    if guard := _guards.pop(lab.id, None):
+        guard.wait(DOWN_TIMEOUT)
 
 
 def require_root() -> None:

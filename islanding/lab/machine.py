@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import tty
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -49,7 +50,8 @@ def enabled(*units: str) -> dict[str, MachineFile]:
     """The links by which systemd starts units at boot."""
     folder = "/etc/systemd/system"
     return {
-        f"{folder}/multi-user.target.wants/{unit}.service": MachineFile(target=f"{folder}/{unit}.service") for unit in units
+        f"{folder}/multi-user.target.wants/{unit}.service": MachineFile(target=f"{folder}/{unit}.service")
+        for unit in units
     }
 
 
@@ -79,7 +81,14 @@ class Machine:
     """A machine of the lab; `on_halt(machine)` is called when it has powered itself off."""
 
     def __init__(
-        self, spec: MachineSpec, *, lab_id: str, folder: Path, logs: Path, image: Path, on_halt: Callable[[Machine], None]
+        self,
+        spec: MachineSpec,
+        *,
+        lab_id: str,
+        folder: Path,
+        logs: Path,
+        image: Path,
+        on_halt: Callable[[Machine], None],
     ) -> None:
         self.spec = spec
         self.boots = 0
@@ -127,6 +136,10 @@ class Machine:
             place.chmod(file.mode)
 
     @property
+    def _console(self) -> Path:
+        return self._logs / f"{self.name}.console.log"
+
+    @property
     def _journal(self) -> Path:
         return self._logs / f"{self.name}.journal"
 
@@ -136,15 +149,19 @@ class Machine:
             if self.running:
                 return
             self._wanted_on = True
-            with contextlib.suppress(FileNotFoundError):
-                if (NETNS / self.name).exists():
-                    kernel.delete_namespace(self.name)
+            self._unplug()
             kernel.apply(network_plan(self.spec))
             self.boots += 1
-            self._process = self._launch()
-            threading.Thread(target=self._attend, args=(self._process,), daemon=True, name=f"attend-{self.name}").start()
+            console, terminal = os.openpty()
+            tty.setraw(terminal)
+            self._process = self._launch(os.ttyname(terminal))
+            self._thread("console", self._record, console)
+            self._thread("attend", self._attend, self._process, terminal)
 
-    def _launch(self) -> subprocess.Popen[bytes]:
+    def _thread(self, what: str, work: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=work, args=arguments, daemon=True, name=f"{what}-{self.name}").start()
+
+    def _launch(self, terminal: str) -> subprocess.Popen[bytes]:
         groups = cgroups.create(self._lab_id, f"machine-{self.name}")
         binds = {
             str(self._folder / "data"): "/var/lib/containerd",
@@ -156,6 +173,7 @@ class Machine:
             "NAME": self.name,
             "IMAGE": str(self._image),
             "DIR": str(self._folder),
+            "CONSOLE": terminal,
             "CGROUPS": " ".join(map(str, groups)),
             "CGROUP_VERSION": str(cgroups.version()),
             "BINDS": " ".join(f"{source}:{target}" for source, target in binds.items()),
@@ -163,38 +181,65 @@ class Machine:
         boot = resources.files("islanding.lab") / "guest" / "boot.sh"
         command = [
             "nsenter", f"--net={NETNS / self.name}",
-            "unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--propagation", "private",
+            "unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--propagation", "private",
             "/bin/sh", str(boot),
         ]  # fmt: skip
-        with (self._logs / f"{self.name}.console.log").open("ab") as console:
+        with self._console.open("ab") as console:
             console.write(f"--- power on ({self.boots}) ---\n".encode())
             console.flush()
             return subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
             )
 
-    def _attend(self, process: subprocess.Popen[bytes]) -> None:
+    def _record(self, console: int) -> None:
+        """Write down what the machine says on its console, until its other end is closed."""
+        with self._console.open("ab", buffering=0) as log, contextlib.suppress(OSError):  # EIO: nobody has it open
+            while said := os.read(console, 65536):
+                log.write(said)
+        os.close(console)
+
+    def _attend(self, process: subprocess.Popen[bytes], terminal: int) -> None:
         """Wait for the machine's end: as in a container, the kernel says SIGHUP for a reboot and SIGINT for a halt."""
         code = process.wait()
+        os.close(terminal)
         with self._lock:
             if not self._wanted_on or process is not self._process:
                 return
+            self._unplug()
             if code == -signal.SIGHUP:
                 self.power_on()
                 return
             self._wanted_on = False
         self._on_halt(self)
 
+    def _unplug(self) -> None:
+        """Take the machine off the network: without power, nothing of it answers any more.
+
+        Its cable is deleted by itself first: a namespace goes in the background, after its name is gone.
+        """
+        if not (NETNS / self.name).exists():
+            return
+        port = network_plan(self.spec).links[0].a
+        kernel.delete_link(port.netns, port.interface)
+        kernel.delete_namespace(self.name)
+
     def power_off(self) -> None:
         """Pull the plug: every process is gone at once; the disk stays."""
         with self._lock:
             self._wanted_on = False
             process = self._process
-            if process is None or process.poll() is not None:
-                return
-            with contextlib.suppress(LabError, ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-            process.wait(timeout=10)
+            if process is not None and process.poll() is None:
+                try:
+                    os.kill(self.pid, signal.SIGKILL)
+                except (LabError, ProcessLookupError):
+                    process.kill()  # it has no first process yet, or none any more
+                process.wait(timeout=10)
+            self._unplug()
 
     def reset(self) -> None:
         """Power cycle without a shutdown, as the reset button does."""

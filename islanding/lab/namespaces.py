@@ -38,7 +38,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """mount(2); raises OSError that names the target."""
+    """Attach a file system, as the system call does; raises OSError that names the target."""
     result = _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
     _check(result, f"mount {kind or 'bind'} on {target}")
 
@@ -51,7 +51,7 @@ def die_with_parent() -> None:
 def in_netns(name: str, work: Callable[[], T]) -> T:
     """Run `work` in a throw-away thread that has entered the network namespace; return its value or raise its error.
 
-    A socket keeps the namespace in which it was made, so the caller can go on using it (lab-notes 7).
+    A socket keeps the namespace in which it was made, so the caller can go on using it (docs/measurements.md 7).
     """
     outcome: list[T] = []
     failure: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""What makes a machine a Kubernetes node: runtime, kubelet, kube-proxy as units, and the user data that joins it. Pure."""
+"""What makes a machine a node: runtime, kubelet, kube-proxy as units, and the user data that joins it. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from islanding.siteconf import ClusterConf
 
 @dataclass(frozen=True)
 class JoinInfo:
-    """What a node's user data must say: cluster name, endpoint URL, CA (PEM), and addresses of a local control plane."""
+    """What a node's user data must say: cluster, endpoint URL, CA (PEM), and addresses of a local control plane."""
 
     cluster: str
     endpoint: str
@@ -26,7 +26,7 @@ class JoinInfo:
 
 
 def user_data(join: JoinInfo) -> str:
-    """The user data of a self-managed worker, as seed 000 and the EKS guide give it."""
+    """The user data of a self-managed worker, as the EKS guide gives it (docs/facts.md 1)."""
     command = [
         "/etc/eks/bootstrap.sh",
         join.cluster,
@@ -34,7 +34,11 @@ def user_data(join: JoinInfo) -> str:
         f"--b64-cluster-ca {base64.b64encode(join.ca_pem).decode()}",
     ]
     if join.local_addresses:
-        command += ["--enable-local-outpost true", f"--cluster-id {join.cluster_id}", f"--ip-of-endpoint {','.join(join.local_addresses)}"]
+        command += [
+            "--enable-local-outpost true",
+            f"--cluster-id {join.cluster_id}",
+            f"--ip-of-endpoint {','.join(join.local_addresses)}",
+        ]
     return "#!/bin/bash\nset -e\n" + " \\\n  ".join(command) + "\n"
 
 
@@ -52,7 +56,7 @@ def kubelet_config(cluster: ClusterConf, cluster_dns: str = "") -> bytes:
     """The kubelet's configuration file; intervals in seconds come from the site.
 
     `failCgroupV1`, `oomScoreAdj` and the eviction thresholds are what a kubelet needs inside a machine that shares its
-    host's disk and may run on cgroup v1 (lab-notes 3).
+    host's disk and may run on cgroup v1 (docs/measurements.md 3).
     """
     config = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",

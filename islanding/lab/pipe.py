@@ -1,4 +1,4 @@
-"""A TCP connection on standard input and output: the ProxyCommand by which SSH from the host reaches a machine of the lab."""
+"""A TCP connection on standard input and output: the ProxyCommand by which SSH from the host reaches a machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def main() -> None:
     with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10) as connection:
         connection.settimeout(None)
         while True:
-            ready, _, _ = select.select([connection, 0], [], [])
+            ready, _, _ = select.select([connection.fileno(), 0], [], [])
             for source in ready:
-                data = connection.recv(65536) if source is connection else os.read(0, 65536)
+                data = os.read(source, 65536)
                 if not data:
                     return
-                if source is connection:
+                if source != 0:
                     os.write(1, data)
                 else:
                     connection.sendall(data)

@@ -1,4 +1,4 @@
-"""The lab's certificate authorities: elliptic-curve keys, because RSA keys cost half of a bring-up (lab-notes 3)."""
+"""The lab's certificate authorities: elliptic-curve keys; RSA cost half of a bring-up (docs/measurements.md 3)."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -91,9 +89,7 @@ class Authority:
 def signing_key() -> tuple[bytes, bytes]:
     """A key pair for service-account tokens: (private PEM, public PEM)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private_pem(key), public
 
 

@@ -148,7 +148,8 @@ def script(plan: NetworkPlan) -> Script:
         _checked(tunnel.name)
         out.within(
             tunnel.netns,
-            f"link add {tunnel.name} type vxlan id {tunnel.vni} local {tunnel.local} remote {tunnel.remote} dstport 4789",
+            f"link add {tunnel.name} type vxlan id {tunnel.vni} local {tunnel.local} remote {tunnel.remote}"
+            " dstport 4789",
         )
         out.within(tunnel.netns, f"link set {tunnel.name} mtu {tunnel.mtu} up")
         out.within(tunnel.netns, f"addr add {tunnel.address} dev {tunnel.name}")

@@ -1,4 +1,4 @@
-"""The instance at the Outpost's edge through which the LAN reaches the Region's subnet: a forwarder, and HAProxy over TCP. Pure.
+"""The instance at the Outpost's edge through which the LAN reaches the Region: a forwarder, and HAProxy over TCP. Pure.
 
 A local gateway gives no transit into the Region, so an instance on the Outpost stands between: it forwards packets with
 its own address as the source (the direct path), and ends TCP on the API's port (the proxy's path).
@@ -18,7 +18,7 @@ def haproxy_config(address: str, servers: Sequence[str]) -> str:
     """HAProxy in TCP mode before the API servers.
 
     It must hold a client's connection for longer than the client's TLS handshake timeout of 10 s, or the client sees an
-    end of file instead of what seed 004 saw (lab-notes 4): three tries of 10 s.
+    end of file instead of a time limit (docs/facts.md 2, docs/measurements.md 4): three tries of 10 s.
     """
     lines = [
         "global",

@@ -1,9 +1,8 @@
-"""BGP routers: FRR's zebra and bgpd in a network namespace, one object a router, state read as JSON (lab-notes 6)."""
+"""BGP routers: FRR's zebra and bgpd in a network namespace, one object a router (docs/measurements.md 6)."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ class Peer:
     """An eBGP peer: its address and ASN, what the session is for, and the only prefixes announced to it.
 
     Outbound prefix lists on every session are needed: without them both links carry everything, the far end installs
-    equal-cost paths, and cutting one link cuts nothing (lab-notes 6).
+    equal-cost paths, and cutting one link cuts nothing (docs/measurements.md 6).
     """
 
     address: str
@@ -111,7 +110,7 @@ class Router:
         for path in folder.iterdir():
             shutil.chown(path, "frr", "frr")
         self._log.touch()
-        os.chmod(self._log, 0o666)  # the daemons write it as user frr
+        shutil.chown(self._log, "frr", "frr")  # the daemons write it as this user
         for daemon in ("zebra", "bgpd"):
             command = [
                 str(_DAEMONS / daemon), "-d", "-N", self.name, "-A", "127.0.0.1",

@@ -1,4 +1,4 @@
-"""The one process that owns a lab: brings the site up, keeps its Region answering, and takes everything down at SIGTERM."""
+"""The one process that owns a lab: brings the site up, keeps its Region answering, and ends it all at SIGTERM."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ def main() -> None:
         site = describe(lab)
         site.save(folder / "site.json")
         journal.append(
-            "site-ready", seconds=lab.seconds_up(), topology=site.topology.model_dump(), facts={**site.facts, **versions}
+            "site-ready",
+            seconds=lab.seconds_up(),
+            topology=site.topology.model_dump(),
+            facts={**site.facts, **versions},
         )
         threading.Event().wait()
     except _Down:

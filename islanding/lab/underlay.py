@@ -7,9 +7,9 @@
               +--------------- VXLAN tunnel (underlay: the service link) ----+
 
 The Outpost announces its service-link range over the service-link session and nothing else; traffic between Outpost and
-Region goes in a tunnel between that range and the Region's anchor address, as on AWS. So when the session goes, both ends
-lose the underlay route, and the tunnel drops packets in silence. The Outpost subnet is announced to the LAN over the
-local-gateway session (direct VPC routing).
+Region goes in a tunnel between that range and the Region's anchor address, as on AWS. So when the session goes, both
+ends lose the underlay route, and the tunnel drops packets in silence. The Outpost subnet is announced to the LAN over
+the local-gateway session (direct VPC routing).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Addresses:
 
 
 def addresses(conf: SiteConf) -> Addresses:
-    """Derive them: the VPC resolver is the second address of the VPC, gateways the first of their subnets, as on AWS."""
+    """Derive them, as AWS does: the resolver is the VPC's second address, gateways are the first of their subnets."""
     services = conf.region.services
     return Addresses(
         service_link=str(conf.outpost.service_link_cidr[1]),

@@ -23,7 +23,9 @@ ALLOWED = Outcome(
     "ALLOWED",
     ok=True,
     meaning="The API server answered and let this identity do it.",
-    patterns=(_kubectl(r"\A", "NAME   TYPE   CLUSTER-IP", "lab-notes 4 (X.509: works)", ended="zero", node=False),),
+    patterns=(
+        _kubectl(r"\A", "NAME   TYPE   CLUSTER-IP", "docs/measurements.md 4 (X.509: works)", ended="zero", node=False),
+    ),
 )
 UNAUTHORIZED = Outcome(
     "UNAUTHORIZED",
@@ -33,12 +35,12 @@ UNAUTHORIZED = Outcome(
         _kubectl(
             r"^error: You must be logged in to the server \(Unauthorized\)",
             "error: You must be logged in to the server (Unauthorized)",
-            "lab-notes 4 (discovery cache warm); facts A1 UG, A2 Seed4",
+            "docs/measurements.md 4 (discovery cache warm); docs/facts.md 1 (User Guide), 2 (the drill of 2022)",
         ),
         _kubectl(
             r"^error: You must be logged in to the server \(the server has asked for the client to provide cred",
             "error: You must be logged in to the server (the server has asked for the client to provide credentials)",
-            "lab-notes 4 (discovery cache cold)",
+            "docs/measurements.md 4 (discovery cache cold)",
         ),
     ),
 )
@@ -79,7 +81,7 @@ API_UNREACHABLE = Outcome(
             rf"^Unable to connect to the server: dial tcp {_IP}:\d+: (connect: )?"
             r"(i/o timeout|connection timed out|no route to host|network is unreachable)",
             "Unable to connect to the server: dial tcp 10.0.1.10:6443: i/o timeout",
-            "lab-notes 4 (extended, direct path)",
+            "docs/measurements.md 4 (extended, direct path)",
             "kubectl, Go's net dialer",
         ),
     ),
@@ -109,7 +111,7 @@ API_TLS_TIMEOUT = Outcome(
         _kubectl(
             r"^Unable to connect to the server: net/http: TLS handshake timeout",
             "Unable to connect to the server: net/http: TLS handshake timeout",
-            "lab-notes 4 (extended, through HAProxy); facts A2 Seed4",
+            "docs/measurements.md 4 (extended, through HAProxy); docs/facts.md 2 (the drill of 2022)",
             "kubectl, Go's net/http",
         ),
     ),
@@ -122,7 +124,7 @@ API_EOF = Outcome(
         _kubectl(
             r"^(Unable to connect to the server|error: Get .*): (unexpected )?EOF",
             "Unable to connect to the server: EOF",
-            "lab-notes 4 (HAProxy with health checks, server down)",
+            "docs/measurements.md 4 (HAProxy with health checks, server down)",
             "kubectl, Go's net/http",
         ),
     ),
@@ -224,7 +226,7 @@ CREDENTIAL_PLUGIN_FAILED = Outcome(
         _kubectl(
             r"^could not get token: AccessDenied",
             "could not get token: AccessDenied: Access denied",
-            "facts A1, UG",
+            "docs/facts.md 1 (User Guide)",
             "aws-iam-authenticator",
         ),
     ),
@@ -238,7 +240,7 @@ DEADLINE = Outcome(
             r"^(Unable to connect to the server|error: Get .*): (context deadline exceeded|net/http: request canceled"
             r"( while waiting for connection)? \(Client\.Timeout exceeded)",
             "Unable to connect to the server: context deadline exceeded",
-            "lab-notes 4 (IAM, --request-timeout=10s)",
+            "docs/measurements.md 4 (IAM, --request-timeout=10s)",
             "kubectl, Go's net/http",
         ),
     ),
@@ -251,7 +253,7 @@ UNKNOWN_RESOURCE = Outcome(
         _kubectl(
             r"^error: the server doesn't have a resource type ",
             'error: the server doesn\'t have a resource type "svc"',
-            "lab-notes 4 (path back in the middle of discovery); facts A1, UG",
+            "docs/measurements.md 4 (path back in the middle of discovery); docs/facts.md 1 (User Guide)",
         ),
     ),
 )

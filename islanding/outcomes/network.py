@@ -93,7 +93,7 @@ NAME_NOT_RESOLVED = Outcome(
             "Unable to connect to the server: dial tcp: lookup api.example.test on 10.0.0.2:53: "
             "read udp 10.0.0.9:40511->10.0.0.2:53: i/o timeout",
             "Go's net resolver, in kubectl",
-            "lab-notes 8; facts A3 (UG: no DNS -> no such host)",
+            "docs/measurements.md 8; docs/facts.md 3 (User Guide: no DNS, no such host)",
         ),
         _http(r"^(connect: )?resolve: ", "resolve: [Errno -2] Name or service not known", "glibc's getaddrinfo"),
         Pattern(
@@ -166,7 +166,7 @@ CONNECTED = Outcome(
             r"^ConnectedStatus=1\b(?!\.)",
             "ConnectedStatus=1 at 2026-11-21T01:50:00+00:00",
             "CloudWatch metric AWS/Outposts ConnectedStatus, average",
-            "facts A2, OM (average < 1 = impaired)",
+            "docs/facts.md 2 (Outposts metrics: an average below 1 is impaired)",
             "zero",
         ),
     ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from islanding.outcomes.pattern import KINDS, Outcome, Pattern
 
 _NODE = "the Ready condition of a Kubernetes node"
-_NODE_SOURCE = "lab-notes 5; text: islanding/kube/nodes.py"
+_NODE_SOURCE = "docs/measurements.md 5; text: islanding/kube/nodes.py"
 _FRR = "FRR 8.4, show bgp neighbors X json"
-_FRR_SOURCE = "lab-notes 6; text: islanding/probes/bgp.py"
+_FRR_SOURCE = "docs/measurements.md 6; text: islanding/probes/bgp.py"
 
 
 READY = Outcome(
@@ -92,7 +92,7 @@ DISCONNECTED = Outcome(
             r"^ConnectedStatus=0(\.\d+)?\b",
             "ConnectedStatus=0 at 2026-11-21T01:51:00+00:00",
             "CloudWatch metric AWS/Outposts ConnectedStatus, average",
-            "facts A2, OM and Seed4 (saw 0)",
+            "docs/facts.md 2 (Outposts metrics; the drill of 2022 saw 0)",
             "zero",
         ),
     ),

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from islanding.probes import command
 from islanding.probes.base import Probe, Reading
 
-# What FRR's JSON says about why a session is not there; good evidence (lab-notes 6).
+# What FRR's JSON says about why a session is not there; good evidence (docs/measurements.md 6).
 _REASONS = ("lastNotificationReason", "lastShutdownDescription", "lastResetDueTo")
 
 

@@ -11,7 +11,7 @@ from islanding.kube.kubectl import argv, shown
 from islanding.probes import command
 from islanding.probes.base import Probe, Reading
 
-# Tokens made in the same second are identical, and the API server caches a good one (lab-notes 4).
+# Tokens made in the same second are identical, and the API server caches a good one (docs/measurements.md 4).
 IAM_SPACING = 2.0
 
 

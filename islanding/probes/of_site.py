@@ -69,8 +69,7 @@ class SiteProbes:
         """The state of a BGP session, as the router at this end of it tells."""
         found: Session = self._named(self.site.session, session)
         router: Router = self._named(self.site.router, found.router)
-        place: Place = self._named(self.site.place, router.place)
-        filled = {"vtysh": tuple(place.argv(router.vtysh)), "neighbor": found.neighbor, "name": f"BGP {session}"}
+        filled = {"vtysh": router.vtysh, "neighbor": found.neighbor, "name": f"BGP {session}"}
         return make("bgp", **{**filled, **parameters})
 
     def service_link(self, **parameters: Any) -> Probe:
@@ -81,6 +80,7 @@ class SiteProbes:
             "outpost_id": self.site.outpost_arn.rsplit("/", 1)[-1],
             "region": self.site.aws.region,
             "env": self.site.aws.env,
+            "period": int(self.site.facts.get("metric_period", 60)),
             "name": "service link (CloudWatch)",
         }
         return make("service-link", **{**filled, **parameters})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 import pytest
 
@@ -29,7 +28,9 @@ def test_region_control_plane_is_out_of_reach(
     answered.
     """
     directly = probe.kubectl("get", "svc", identity="operator", name="kubectl, direct", interval=4, overlap=9)
-    by_proxy = probe.kubectl("get", "svc", identity="operator-by-proxy", name="kubectl, by proxy", interval=4, overlap=4)
+    by_proxy = probe.kubectl(
+        "get", "svc", identity="operator-by-proxy", name="kubectl, by proxy", interval=4, overlap=4
+    )
     with watch(directly, by_proxy, drain=40) as (direct, proxied):
         direct.wait_for(ALLOWED, timeout=15)
         proxied.wait_for(ALLOWED, timeout=15)

@@ -54,7 +54,13 @@ def test_certificate_outlives_the_service_link(
     )
     who = certificate.identity
     by_certificate = probe.kubectl(
-        "get", "svc", name="kubectl as X.509", kubeconfig=who.kubeconfig, identity="operator", method="x509", interval=0.5
+        "get",
+        "svc",
+        name="kubectl as X.509",
+        kubeconfig=who.kubeconfig,
+        identity="operator",
+        method="x509",
+        interval=0.5,
     )
     with watch(by_certificate, probe.bgp("service-link")) as (access, session):
         with cut("service-link-down") as fault:
@@ -81,6 +87,7 @@ def test_certificate_cannot_be_made_during_the_cut(
     unbound = operator.prepare("nobody-bound", role="")
     foreign = operator.foreign("admin-foreign")
     with cut("service-link-down"):
+        operator.forget_token()
         with physics("the authenticator's dial of STS, 30 s"):
             asked, _ = operator.request("too-late")
         said = {

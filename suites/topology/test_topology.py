@@ -15,6 +15,7 @@ from islanding.model import Sample, Site
 from islanding.outcomes import CONNECTED, ESTABLISHED
 from islanding.probes import Probe
 from islanding.probes.of_site import SiteProbes
+from islanding.process import run
 from islanding.wait import wait_until
 
 CONTROL_PLANE_TAINT = "node-role.eks-local.amazonaws.com/control-plane"
@@ -23,7 +24,7 @@ CONTROL_PLANE_TAINT = "node-role.eks-local.amazonaws.com/control-plane"
 def _routes(site: Site, router: str) -> dict[str, Any]:
     """The routes that a router has learned by BGP."""
     shell = site.router(router)
-    told = site.place(shell.place).run([*shell.vtysh[shell.vtysh.index("vtysh") :], "-c", "show ip route bgp json"])
+    told = run([*shell.vtysh, "-c", "show ip route bgp json"], host=shell.name)
     routes: dict[str, Any] = json.loads(told.stdout)
     return routes
 

@@ -24,9 +24,8 @@ class Snapshot:
     @classmethod
     def take(cls, state: Path) -> Snapshot:
         """Look at the host; `state` is the state folder of the labs in question."""
-        groups = {
-            str(group) for root in cgroups.hierarchies() for group in root.glob("islanding-*") if _ours(group, state)
-        }
+        roots = {*cgroups.hierarchies(), *_unified()}
+        groups = {str(group) for root in roots for group in root.glob("*/") if _ours(group, state)}
         mounts = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
         folders = [*map(Path, _FOLDERS), state / "labs"]
         files = {str(path) for folder in folders if folder.is_dir() for path in folder.rglob("*")}
@@ -44,8 +43,16 @@ class Snapshot:
         return {kind: found for kind, found in more.items() if found}
 
 
+def _unified() -> set[Path]:
+    """Where cgroup v2 is mounted, whether or not the lab's code thinks of it."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return {Path(where) for _, where, kind, *_ in mounts if kind == "cgroup2"}
+
+
 def _ours(group: Path, state: Path) -> bool:
-    """Whether a control group is of a lab below `state`, or of one whose folder is nowhere any more."""
+    """Whether a control group is none of a lab's, or one of a lab below `state`, or of one that is nowhere any more."""
+    if not group.name.startswith("islanding-"):
+        return True
     lab_id = group.name.removeprefix("islanding-")
     if (state / "labs" / lab_id).exists() or (state / "logs" / lab_id).exists():
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path as File
@@ -96,5 +97,5 @@ def test_a_cut_closes_what_it_says_and_heals(site: Site, name: str, tmp_path: Fi
         f"{p}: closed after {c:.2f} s, open {o:.2f} s after undo"
         for p, c, o in zip(this.closes, closed, opened, strict=True)
     ]
-    print(f"\n{name}: {'; '.join(report)}; healed after {healed['seconds']:.2f} s")
+    sys.stdout.write(f"\n{name}: {'; '.join(report)}; healed after {healed['seconds']:.2f} s\n")
     assert {path: [] for path in this.spares} == kept

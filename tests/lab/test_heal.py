@@ -77,7 +77,7 @@ def test_heal_puts_back_what_a_killed_runner_left(
     runner.kill()
     runner.communicate()
     healed = islanding("heal", state=lab_state)
-    print(f"\n{fault} killed after {delay:.2f} s: {healed.stdout.strip()}")
+    sys.stdout.write(f"\n{fault} killed after {delay:.2f} s: {healed.stdout.strip()}\n")
     assert 0 == healed.returncode, healed.stdout + healed.stderr
     assert "No fault is applied.\n" == islanding("faults", state=lab_state).stdout
     assert before == condition(site)

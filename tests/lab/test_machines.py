@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -58,12 +57,11 @@ def test_a_machine_runs_as_a_machine_does(machine: Callable[[str], Any], site: S
 
 def test_the_user_data_of_a_worker_ran(machine: Callable[[str], Any], site: Site) -> None:
     """cloud-init ran the bootstrap script with the cluster's CA, and its output is in its log as on any instance."""
-    with machine("worker-1").sudo() as _:
-        host = machine("worker-1")
-        with host.sudo():
-            assert "/etc/eks/bootstrap.sh" in host.run("cat /var/lib/cloud/instance/user-data.txt").stdout
-            assert host.file("/etc/kubernetes/pki/ca.crt").contains("BEGIN CERTIFICATE")
-            assert host.file("/var/log/cloud-init-output.log").exists
+    host = machine("worker-1")
+    with host.sudo():
+        assert "/etc/eks/bootstrap.sh" in host.run("cat /var/lib/cloud/instance/user-data.txt").stdout
+        assert host.file("/etc/kubernetes/pki/ca.crt").contains("BEGIN CERTIFICATE")
+        assert host.file("/var/log/cloud-init-output.log").exists
 
 
 def boot(site: Site, node: Node) -> str:
@@ -136,4 +134,4 @@ def test_console_and_journal_are_kept(lab: Lab, site: Site) -> None:
     console = (logs / "worker-1.console.log").read_text(errors="replace")
     assert "--- power on (1) ---" in console
     assert "cloud-init" in console.lower()
-    assert [] != [path for path in (logs / "worker-1.journal").rglob("*.journal") if os.path.getsize(path)]
+    assert [] != [path for path in (logs / "worker-1.journal").rglob("*.journal") if path.stat().st_size]

@@ -42,7 +42,7 @@ class _ReadOnly:
 def test_a_limit_that_cannot_be_raised_is_named() -> None:
     """The message says how much there is, how much is needed, and the command for the host."""
     with pytest.raises(SetupError) as caught:
-        raise_inotify(_ReadOnly(128), wanted=1024, needed=256)  # type: ignore[arg-type]
+        raise_inotify(_ReadOnly(128), wanted=1024, needed=256)  # type: ignore[arg-type]  # stands in for a path
     assert "allows 128 inotify instances" in caught.value.what
     assert "need 256" in caught.value.what
     assert "on the host: sysctl -w fs.inotify.max_user_instances=1024" == caught.value.fix
@@ -50,4 +50,4 @@ def test_a_limit_that_cannot_be_raised_is_named() -> None:
 
 def test_a_limit_that_is_just_enough_need_not_be_raised() -> None:
     """Read-only and above the need: the lab comes up."""
-    raise_inotify(_ReadOnly(256), wanted=1024, needed=256)  # type: ignore[arg-type]
+    raise_inotify(_ReadOnly(256), wanted=1024, needed=256)  # type: ignore[arg-type]  # the same

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -92,10 +93,10 @@ def test_hash_of_a_file_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     assert None is file_hash(tmp_path / "none")
 
 
-def _hold(cache: str, ready: object, done: object) -> None:
+def _hold(cache: str, ready: Event, done: Event) -> None:
     with lock(Path(cache)):
-        ready.set()  # type: ignore[attr-defined]
-        done.wait(10)  # type: ignore[attr-defined]
+        ready.set()
+        done.wait(10)
 
 
 def test_a_second_set_up_is_told_which_process_is_at_work(tmp_path: Path) -> None:

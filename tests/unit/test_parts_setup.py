@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,8 @@ def test_a_complete_cache_gives_no_work(tmp_path: Path, monkeypatch: pytest.Monk
     planned: list[list[Step]] = []
 
     class Watch(Silent):
-        def plan(self, steps: object) -> None:
-            planned.append(list(steps))  # type: ignore[call-overload]
+        def plan(self, steps: Sequence[Step]) -> None:
+            planned.append(list(steps))
 
     assert find(tmp_path) == parts.ensure(Watch(), cache=tmp_path)
     assert planned == [[]]

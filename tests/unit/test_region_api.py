@@ -169,7 +169,7 @@ def fetch(lab: Lab, url: str, **headers: str) -> tuple[int, str]:
     )
     context = ssl.create_default_context(cafile=str(lab.ca))
     try:
-        with urllib.request.urlopen(request, context=context, timeout=10) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, context=context, timeout=10) as reply:  # noqa: S310  # the same
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs as pid 1 of a new machine, in fresh mount, uts, ipc and pid namespaces, and becomes its systemd.
-# Environment: NAME, IMAGE (overlay's lower folder), DIR (the machine's folder), CGROUPS (its folders), BINDS (source:target ...)
+# Environment: NAME, IMAGE (overlay's lower folder), DIR (the machine's folder), CONSOLE (a terminal), CGROUPS (its folders), BINDS (source:target ...)
 set -e
 for group in $CGROUPS; do echo 1 > "$group/cgroup.procs"; done
 [ "$IN_CGROUP" = 1 ] || IN_CGROUP=1 exec unshare --cgroup /bin/sh "$0"
@@ -40,6 +40,7 @@ ln -s fd/0 "$R/dev/stdin"
 ln -s fd/1 "$R/dev/stdout"
 ln -s fd/2 "$R/dev/stderr"
 touch "$R/dev/console"
+mount --bind "$CONSOLE" "$R/dev/console"
 mount -t tmpfs tmpfs "$R/run"
 mount -t tmpfs tmpfs "$R/tmp"
 mkdir -p "$R/.old"

@@ -23,13 +23,13 @@ from islanding.lab.region.errors import AwsError
 from islanding.lab.region.http import Request, Response
 from islanding.lab.region.principals import Principal
 
-LOCAL_ACCESS = (  # facts.md A2, seen in eksctl's issue 7552
+LOCAL_ACCESS = (  # docs/facts.md 2, seen in eksctl's issue 7552
     "Local Amazon EKS cluster only supports bootstrapClusterCreatorAdminPermissions=true and "
     "authenticationMode=CONFIG_MAP"
 )
 DEFAULT_VERSION = "1.36"
 _NAME = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$")
-_MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")  # a change goes to the right only (facts.md A1)
+_MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")  # a change goes to the right only (docs/facts.md 1)
 
 
 class Eks:
@@ -148,7 +148,7 @@ class Eks:
             raise _invalid("outpostConfig needs exactly one Outpost ARN and a controlPlaneInstanceType", name)
         if not self._outpost_exists(arns[0]):
             raise _invalid(f"Outpost {arns[0]} does not exist", name)
-        # what a local cluster cannot have: facts.md A2; the wording of these two was not seen in a source
+        # what a local cluster cannot have: docs/facts.md 2; the wording of these two was not seen in a source
         if (wanted.get("resourcesVpcConfig") or {}).get("endpointPublicAccess"):
             raise _invalid("Local Amazon EKS cluster only supports private endpoint access", name)
         if wanted.get("encryptionConfig"):

@@ -133,7 +133,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
     server: HttpServer  # type: ignore[assignment]  # BaseHTTPRequestHandler only stores it
 
     def __init__(self, sock: socket.socket, peer: tuple[str, int], server: HttpServer) -> None:
-        super().__init__(sock, peer, server)  # type: ignore[arg-type]
+        super().__init__(sock, peer, server)  # type: ignore[arg-type]  # it only stores the server
 
     def _answer(self) -> None:
         body = self._body()
@@ -189,7 +189,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
 
     def end_headers_with(self, body: bytes) -> None:
         """Send headers and body as one write, so that a small reply is one packet."""
-        head: list[bytes] = self._headers_buffer  # type: ignore[attr-defined]
+        head: list[bytes] = self._headers_buffer  # type: ignore[attr-defined]  # the stubs leave it out
         head.append(b"\r\n" + body)
         self.flush_headers()
 

@@ -331,7 +331,7 @@ def _extended(w: Writer, site: str) -> None:
             start=26,
             end=88,
             interval=2,
-            sample=lambda at, text=text, took=took: (  # type: ignore[misc]
+            sample=lambda at, text=text, took=took: (  # type: ignore[misc]  # mypy infers no defaults of a lambda
                 ("API_UNREACHABLE", False, text, took) if inside(at) else ("ALLOWED", True, "kubernetes", 0.3)
             ),
         )

@@ -1,3 +1,5 @@
+"""The report as one HTML file: complete, self-contained, harmless whatever a journal holds."""
+
 from __future__ import annotations
 
 import re
@@ -147,9 +149,14 @@ def test_many_samples_render_in_seconds(writer: Writer) -> None:
     """50,000 samples that change all the time make a page of bounded size, and a lone outage is still seen."""
     writer.start("s")
     writer.case("s", "c", 1, 5002, "fail")
-    flap = lambda at: ("UP", True, "up", 0.01) if int(at * 10) % 2 else ("DOWN", False, f"down {at}", 0.01)  # noqa: E731
+
+    def flap(at: float) -> tuple[str, bool, str, float]:
+        return ("UP", True, "up", 0.01) if int(at * 10) % 2 else ("DOWN", False, f"down {at}", 0.01)
+
+    def once(at: float) -> tuple[str, bool, str, float]:
+        return ("LOST", False, "lost", 0.01) if 1000 <= at < 1000.1 else ("UP", True, "up", 0.01)
+
     writer.watch("s", "c", "flapping", start=1, end=2501, interval=0.1, sample=flap)
-    once = lambda at: ("LOST", False, "lost", 0.01) if 1000 <= at < 1000.1 else ("UP", True, "up", 0.01)  # noqa: E731
     writer.watch("s", "c", "steady", start=1, end=2501, interval=0.1, sample=once)
     path = writer.save()
     began = time.perf_counter()

@@ -1,3 +1,5 @@
+"""The result as JUnit XML, as CI systems read it."""
+
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET

@@ -1,3 +1,5 @@
+"""Secrets never reach a record or a report."""
+
 from __future__ import annotations
 
 import pytest

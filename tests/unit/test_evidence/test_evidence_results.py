@@ -1,3 +1,5 @@
+"""From a journal to the verdict of each case and each requirement."""
+
 from __future__ import annotations
 
 import json

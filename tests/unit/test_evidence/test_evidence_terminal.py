@@ -1,3 +1,5 @@
+"""The live timeline and the summary, as the terminal shows them."""
+
 from __future__ import annotations
 
 import io
