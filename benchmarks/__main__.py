@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import os
 import platform
@@ -13,6 +14,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, measure
 from islanding.errors import IslandingError
 from islanding.lab import launch, parts, registry
+from islanding.wait import WaitTimeout, wait_until
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 _HEAD = ("name", "value", "reference", "ratio", "wanted", "met")
@@ -48,6 +50,25 @@ def beside() -> str:
     others = [f"{lab.site} ({lab.id})" for lab in registry.all_labs() if lab.alive]
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     return f"load average {load} as it began; other labs: {', '.join(others) or 'none'}"
+
+
+def idle() -> float:
+    """The idle share of all cores over two seconds."""
+    seen = []
+    for pause in (2.0, 0.0):
+        numbers = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        seen.append((numbers[3] + numbers[4], sum(numbers)))
+        if pause:
+            with contextlib.suppress(WaitTimeout):
+                wait_until("two seconds to pass", lambda: False, timeout=pause, interval=pause)
+    (idle_before, all_before), (idle_after, all_after) = seen
+    return (idle_after - idle_before) / max(all_after - all_before, 1)
+
+
+def wait_for_quiet(seconds: float) -> None:
+    """Wait until four fifths of the cores are idle, at most `seconds`; what was beside is said in any case."""
+    with contextlib.suppress(WaitTimeout):
+        wait_until("idle cores", idle, timeout=seconds, interval=1.0, done=lambda share: share > 0.8)
 
 
 def document(figures: list[Figure], rounds: int, at_first: str) -> str:
@@ -97,11 +118,19 @@ def main() -> int:
     """Measure; the exit code is 0 whatever the figures say, for they are read by people."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Figures of the lab, as ratios.")
     parser.add_argument("--rounds", type=int, default=3, help="of bare start and bring-up (default 3)")
+    parser.add_argument(
+        "--quiet",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="wait at most so long for idle cores (default 120)",
+    )
     parser.add_argument("--no-document", action="store_true", help="print only; leave docs/performance.md as it is")
     options = parser.parse_args()
     try:
         launch.require_root()
         registry.sweep()
+        wait_for_quiet(options.quiet)
         at_first = beside()
         print(at_first, flush=True)
         with tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -81,9 +82,10 @@ def missed_ticks(lab: registry.Lab, folder: Path) -> tuple[int, int]:
 
 def measure(rounds: int, folder: Path, say: Say) -> list[Figure]:
     """Measure everything, the bare start and the lab in turns."""
-    bare, ready, downs, rss = [], [], [], {}
+    bare, ready, downs, rss, loads = [], [], [], {}, []
     figures = []
     for number in range(1, rounds + 1):
+        loads.append(os.getloadavg()[0])
         with throwaway.running("benchmarks.bare_start") as (marks, seconds):
             bare.append(seconds)
             say(f"bare start {number}: {seconds:.2f} s {marks}")
@@ -103,10 +105,21 @@ def measure(rounds: int, folder: Path, say: Say) -> list[Figure]:
             say(f"outpost-local {number}: down after {downs[-1]:.2f} s")
     each = ", ".join(f"{b:.1f}/{r:.1f}" for b, r in zip(bare, ready, strict=True))
     ready_figure = Figure(
-        "site ready (outpost-local)", median(ready), "s", median(bare), "bare start", 1.3, f"bare/lab by round: {each}"
+        "site ready (outpost-local)",
+        median(ready),
+        "s",
+        median(bare),
+        "bare start",
+        1.3,
+        f"bare/lab by round: {each}; {_loaded(loads)}",
     )
     down_figure = Figure("lab down", median(downs), "s", 3.0, "limit", 1.0, f"slowest {max(downs):.2f} s")
     return [ready_figure, *power(say), down_figure, *figures, *resident(rss, say)]
+
+
+def _loaded(loads: list[float]) -> str:
+    """The load in words: figures of a machine that has other work are of little use."""
+    return f"load average before each round: {', '.join(f'{load:.1f}' for load in loads)}"
 
 
 def power(say: Say) -> list[Figure]:

@@ -131,7 +131,8 @@ def current_journal(site: Site) -> Journal:
         folder = Path("runs") / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-chaos-{os.getpid()}"
         folder.mkdir(parents=True, exist_ok=True)
         os.environ[JOURNAL] = str((folder / "journal.jsonl").absolute())
-    return Journal(Path(os.environ[JOURNAL]), site=site.name)
+    case = os.environ.get("ISLANDING_CASE")  # set by the controls while an experiment runs
+    return Journal(Path(os.environ[JOURNAL]), site=site.name, **({"case": case} if case else {}))
 
 
 def _apply(kind: str, **params: Any) -> str:

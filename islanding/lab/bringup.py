@@ -237,7 +237,7 @@ class Lab:
         hosts = f"127.0.0.1 localhost\n{instance.address} {own_name} {own_name.split('.')[0]}\n"
         common = {
             "/etc/hosts": MachineFile(hosts.encode()),
-            "/etc/resolv.conf": MachineFile(f"nameserver {self.at.vpc_resolver}\noptions timeout:5 attempts:2\n".encode()),
+            "/etc/resolv.conf": MachineFile(f"nameserver {self.at.vpc_resolver}\noptions timeout:2 attempts:2\n".encode()),
             "/etc/ssl/certs/ca-certificates.crt": MachineFile(self.aws_ca.certificate_pem),
         }
         spec = MachineSpec(

@@ -15,6 +15,8 @@ import pytest
 
 from islanding.lab.registry import Lab
 from islanding.model import Site
+from islanding.undo import UndoLog
+from islanding.wait import wait_until
 from tests.lab.conftest import islanding
 from tests.lab.reach import curl
 from tests.lab.test_cuts import AWS_API
@@ -61,9 +63,11 @@ def condition(site: Site) -> dict[str, str]:
 def test_heal_puts_back_what_a_killed_runner_left(
     lab: Lab, site: Site, lab_state: Path, tmp_path: Path, number: int
 ) -> None:
-    """SIGKILL at a random moment before, while or after a fault is applied; then heal: link up, record closed."""
+    """SIGKILL at a random moment while or after a fault is applied, or before; then heal: link up, record closed."""
     before = condition(site)
-    fault = FAULTS[number % len(FAULTS)]
+    recorded = UndoLog.for_site(site.id).path
+    length = recorded.stat().st_size if recorded.exists() else 0
+    fault = FAULTS[(number + number // 5) % len(FAULTS)]
     runner = subprocess.Popen(
         [sys.executable, "-c", _RUNNER, str(lab.site_file), str(tmp_path / "journal.jsonl"), fault],
         stdout=subprocess.PIPE,
@@ -71,7 +75,12 @@ def test_heal_puts_back_what_a_killed_runner_left(
     )
     assert runner.stdout is not None
     assert "about to cut\n" == runner.stdout.readline()
-    delay = random.uniform(0.0, 1.5)
+    early = number % 5 == 4  # perhaps before there is a record
+    if not early:
+        wait_until(
+            "the record", lambda: recorded.exists() and recorded.stat().st_size > length, timeout=10, interval=0.001
+        )
+    delay = random.uniform(0.0, 0.8)
     with pytest.raises(subprocess.TimeoutExpired):
         runner.wait(timeout=delay)
     runner.kill()
@@ -79,6 +88,7 @@ def test_heal_puts_back_what_a_killed_runner_left(
     healed = islanding("heal", state=lab_state)
     sys.stdout.write(f"\n{fault} killed after {delay:.2f} s: {healed.stdout.strip()}\n")
     assert 0 == healed.returncode, healed.stdout + healed.stderr
+    assert early or fault in healed.stdout
     assert "No fault is applied.\n" == islanding("faults", state=lab_state).stdout
     assert before == condition(site)
     assert site.place("ond").run(curl(f"https://{AWS_API}/", "--insecure"), check=False).ok

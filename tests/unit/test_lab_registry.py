@@ -62,6 +62,7 @@ def test_a_lab_being_born_is_not_swept() -> None:
 
 def test_only_so_many_logs_are_kept() -> None:
     """The newest of them."""
+    gone = Path()
     for _ in range(registry.KEPT_LOGS + 3):
         gone = dead("site")
         (gone / "logs" / "supervisor.log").write_text("x")

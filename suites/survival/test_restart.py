@@ -1,0 +1,94 @@
+"""O-11: a node that restarts while the Region is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from islanding.faults.apply import Applied
+from islanding.kube.certificates import Prepared
+from islanding.model import Node, Site
+from islanding.outcomes import ANSWERED, READY
+from islanding.probes.of_site import SiteProbes
+from islanding.wait import wait_until
+from islanding.watching import Watch
+
+Cut = Callable[..., AbstractContextManager[Applied]]
+Physics = Callable[[str], AbstractContextManager[None]]
+# What runs in the machine's own container runtime, asked on the machine: no API server is needed for it.
+_RUNNING = ["/opt/islanding/bin/ctr", "-n", "k8s.io", "tasks", "list"]
+
+
+def _running(site: Site, node: Node) -> int:
+    """How many containers run on a node."""
+    listed = site.place(node.place).run(_RUNNING, check=False, timeout=20).stdout
+    return sum("RUNNING" in line for line in listed.splitlines())
+
+
+@pytest.mark.site("outpost-local")
+@pytest.mark.requirement("O-11")
+def test_restarted_node_of_a_local_cluster_comes_back(
+    site: Site,
+    certificate: Prepared,
+    probe: SiteProbes,
+    watch: Callable[..., Watch],
+    cut: Cut,
+    physics: Physics,
+    measure: Callable[..., None],
+) -> None:
+    """A node that restarts during the cut joins its local cluster again, and starts its pods from cached images."""
+    node = site.workers[-1]
+    port = site.workload.url.rsplit(":", 1)[1]
+    ready = probe.nodes(node.name, identity="operator", kubeconfig=certificate.identity.kubeconfig, interval=1.0)
+    web = probe.http(f"http://{node.address}:{port}", interval=0.2, timeout=2, name=f"HTTP at {node.place}")
+    before = _running(site, node)
+    with watch(ready, web) as (condition, answers):
+        with cut("service-link-down"):
+            with (
+                physics("a machine's restart without the Region's resolver"),
+                cut("node-rebooted", node=node.name, heal_timeout=150) as reboot,
+            ):
+                up = answers.wait_for(ANSWERED, timeout=150, after=reboot.end)
+                wait_until("its pods to run again", lambda: _running(site, node) >= before, timeout=60, interval=1)
+                condition.wait_for(READY, timeout=60, after=up.end)
+    measure("restart to first answer, while cut off", up.end - reboot.start, "s")
+
+
+@pytest.mark.site("outpost-extended")
+@pytest.mark.requirement("O-11", "O-09")
+def test_restarted_node_of_an_extended_cluster_stays_empty(
+    site: Site, cut: Cut, physics: Physics, evidence: Callable[[str, str], None]
+) -> None:
+    """A node that restarts during the cut starts no pod until the Region is back, and nobody takes its pods over."""
+    node, other = site.workers[-1], site.workers[0]
+    before, neighbours = _running(site, node), _running(site, other)
+    assert before > 0, "nothing ran on the node before"
+    with cut("service-link-down"):
+        with (
+            physics("a machine's restart without the Region's resolver"),
+            cut("node-rebooted", node=node.name, heal_timeout=150),
+        ):
+            wait_until(
+                "the kubelet to run again",
+                lambda: site.place(node.place).run(["systemctl", "is-active", "kubelet"], check=False).stdout.strip(),
+                timeout=120,
+                interval=1,
+                done=lambda state: state in ("active", "activating"),
+            )
+        with physics("time in which pods would have come back"):
+            said = wait_until(
+                "the kubelet to have failed to reach the control plane",
+                lambda: (
+                    site.place(node.place).run(["journalctl", "-b", "-u", "kubelet", "--no-pager"], timeout=60).stdout
+                ),
+                timeout=60,
+                interval=2,
+                done=lambda log: "dial tcp" in log,
+            )
+        evidence("kubelet after the restart", next(line for line in said.splitlines() if "dial tcp" in line))
+        assert _running(site, node) == 0
+        assert _running(site, other) == neighbours
+    with physics("the kubelet's reconnection"):
+        wait_until("its pods to run again", lambda: _running(site, node) >= before, timeout=120, interval=1)
