@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, measure
 from islanding.errors import IslandingError
-from islanding.lab import launch, parts, registry
+from islanding.lab import cgroups, launch, parts, registry
 from islanding.wait import WaitTimeout, wait_until
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -47,7 +47,9 @@ def table(figures: list[Figure]) -> str:
 
 def beside() -> str:
     """What else keeps this machine busy as the measurement begins."""
-    others = [f"{lab.site} ({lab.id})" for lab in registry.all_labs() if lab.alive]
+    # By control groups: labs of another state folder count too.
+    groups = cgroups.hierarchies()[0].glob(f"{cgroups.group_name('*')}")
+    others = sorted(g.name for g in groups if any(f.read_text().strip() for f in g.rglob("cgroup.procs")))
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     return f"load average {load} as it began; other labs: {', '.join(others) or 'none'}"
 

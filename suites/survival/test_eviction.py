@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -118,8 +119,6 @@ def test_one_node_cut_off_is_evicted_from(bench: Bench) -> None:
 def _cut_nodes(bench: Bench, count: int, kind: str) -> None:
     """Cut so many nodes off, see whether pods are replaced as the rule says, and that none stays twice."""
     site, view = bench.site, ControlPlaneView(bench.site)
-    victims = site.workers[:count]
-    names = {node.name for node in victims}
     threshold = int(site.facts["large_cluster_size_threshold"])
     expected = evicts(len(site.workers), count, threshold)
     seen_as = disruption(len(site.workers), count).value
@@ -127,6 +126,9 @@ def _cut_nodes(bench: Bench, count: int, kind: str) -> None:
         "the rule", f"{count} of {len(site.workers)} nodes cut, threshold {threshold}: {seen_as}, evicts: {expected}"
     )
     before = view.pods()
+    held = Counter(pod.node for pod in before.values())
+    victims = sorted(site.workers, key=lambda node: -held[node.name])[:count]
+    names = {node.name for node in victims}
     on_victims = {pod.name for pod in before.values() if pod.node in names}
     assert on_victims, f"no pod on {sorted(names)}: nothing could be evicted"
     parameters = {} if kind == "service-link-down" else {"nodes": tuple(node.name for node in victims)}

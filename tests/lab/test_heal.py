@@ -53,9 +53,9 @@ def condition(site: Site) -> dict[str, str]:
             for line in place.run(["nft", "list", "tables"]).stdout.splitlines(keepends=True)
             if "islanding" in line
         )
-        found[f"links of {name}"] = "\n".join(
-            line.split(" mtu")[0] for line in place.run(["ip", "-o", "link"]).stdout.splitlines() if "veth" not in line
-        )
+    for name, place in at.items():
+        links = place.run(["ip", "-o", "link"]).stdout.splitlines()
+        found[f"links of {name}"] = "\n".join(line.split(" mtu")[0] for line in links)
     return found
 
 
