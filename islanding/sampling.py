@@ -50,10 +50,14 @@ def observe(site: Site | None, probe: Probe) -> Sample:
 
 
 class Tail:
-    """Reads samples from a journal as they come, from where it ended when the watch began."""
+    """Reads one case's samples from a journal as they come, from where it ended when the watch began.
+
+    Other sites and cases write to the same journal, with watches of the same names.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._path = journal.path
+        self._context = {key: journal.context.get(key) for key in ("site", "case")}
         self._offset = journal.path.stat().st_size
         self._lock = threading.Lock()
         self._samples: dict[str, list[Sample]] = {}
@@ -72,7 +76,7 @@ class Tail:
         self._offset += len(whole)
         for line in whole.splitlines():
             event = parse(line.decode(errors="replace")) if b'"sample"' in line else None
-            if event and event.type == "sample":
+            if event and event.type == "sample" and all(event.get(k) == v for k, v in self._context.items()):
                 sample = Sample(**{key: event[key] for key in Sample.model_fields})
                 self._samples.setdefault(sample.watch, []).append(sample)
 

@@ -1,8 +1,10 @@
-"""What the cases share: the operator at work, the certificate prepared in time, and a site that is well before each case."""
+"""What the cases share: the operator at work, the certificate prepared in time, a site that is well before each case."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -35,6 +37,21 @@ def steady_state(site: Site, probe: SiteProbes, observe: Callable[[Probe], Sampl
             interval=0.5,
             done=lambda sample, outcome=outcome: sample.outcome == outcome.name,  # type: ignore[misc]  # the same
         )
+    _wait_for_fresh_heartbeats(site, view["place"])
+
+
+def _wait_for_fresh_heartbeats(site: Site, place: str) -> None:
+    """Wait until each worker has renewed its lease since now: a node may be Ready and yet not connected again."""
+    since = datetime.now(UTC)
+    config = f"--kubeconfig={site.identity('operator').kubeconfig}"
+    command = ["kubectl", config, "get", "leases", "-n", "kube-node-lease", "-o", "json"]
+
+    def stale() -> list[str]:
+        leases = json.loads(site.place(place).run(command).stdout)["items"]
+        renewed = {i["metadata"]["name"]: datetime.fromisoformat(i["spec"]["renewTime"]) for i in leases}
+        return [n.name for n in site.workers if renewed.get(n.name, since) <= since]
+
+    wait_until("every worker to renew its lease", stale, timeout=RECOVERY, interval=0.5, done=lambda late: not late)
 
 
 @pytest.fixture

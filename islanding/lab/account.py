@@ -28,6 +28,7 @@ POWER_OPERATIONS = frozenset({"StartInstances", "StopInstances", "RebootInstance
 METRIC_INTERVAL = 1.0  # seconds; AWS publishes each minute
 OPERATOR_ROLE, STRANGER_ROLE, NODE_ROLE, CLUSTER_ROLE = "SiteOperator", "Stranger", "OutpostNode", "OutpostCluster"
 VIFS = {"service-link": "vif-servicelink", "local-gateway": "vif-localgateway"}
+LOG_TYPES = ("api", "authenticator", "controllerManager", "scheduler")
 _KEY = "islanding"
 _IMAGE = "ami-12c6146b"  # one that moto knows; the machine image is the lab's own
 
@@ -196,6 +197,7 @@ class Account:
     def _create_cluster(self, subnet: str) -> None:
         conf = self._lab.conf
         local = conf.cluster.control_plane == "outpost"
+        self.client("logs").create_log_group(logGroupName=f"/aws/eks/{conf.cluster.name}/cluster")
         outpost: dict[str, Any] = {
             "outpostConfig": {"outpostArns": [self.outpost_arn], "controlPlaneInstanceType": "m5.large"}
         }
@@ -204,6 +206,7 @@ class Account:
             version=conf.cluster.version,
             roleArn=self.cluster_role_arn,
             resourcesVpcConfig={"subnetIds": [subnet], "endpointPrivateAccess": True, "endpointPublicAccess": False},
+            logging={"clusterLogging": [{"types": list(LOG_TYPES), "enabled": True}]},
             kubernetesNetworkConfig={"serviceIpv4Cidr": str(conf.cluster.service_cidr)},
             **(outpost if local else {}),
         )

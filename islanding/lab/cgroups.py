@@ -86,23 +86,28 @@ def rss_bytes(lab_id: str) -> int:
     return 0
 
 
-def remains(lab_id: str) -> list[Path]:
-    """Group folders of a lab that exist."""
-    return [root / group_name(lab_id) for root in hierarchies() if (root / group_name(lab_id)).is_dir()]
+def remains(lab_id: str, name: str = "") -> list[Path]:
+    """Folders of a lab's group, or of the group `name` in it, that exist."""
+    return [folder for root in hierarchies() if (folder := root / group_name(lab_id) / name).is_dir()]
 
 
-def remove(lab_id: str, timeout: float = 10.0) -> None:
-    """Remove a dead lab's groups; waits for the last processes in them to be gone."""
+def remove(lab_id: str, name: str = "", timeout: float = 10.0) -> None:
+    """Remove a dead lab's groups, or those of a machine `name` without power, with all that it made below them.
+
+    Waits `timeout` seconds for the last processes in them to be gone; raises WaitTimeout with their ids.
+    """
+    what = f"control groups of {name or 'lab'} {lab_id} to be empty"
 
     def attempt() -> bool:
-        for top in remains(lab_id):
+        for top in remains(lab_id, name):
             for folder, _, _ in os.walk(top, topdown=False):
                 with contextlib.suppress(OSError):  # busy: the next attempt, or the time limit, tells
                     Path(folder).rmdir()
-        return not remains(lab_id)
+        return not remains(lab_id, name)
 
     try:
-        wait_until(f"control groups of lab {lab_id} to be empty", attempt, timeout=timeout, interval=0.02)
+        wait_until(what, attempt, timeout=timeout, interval=0.02)
     except WaitTimeout as late:
-        processes = [p for top in remains(lab_id) for f in top.rglob("cgroup.procs") for p in f.read_text().split()]
-        raise WaitTimeout(f"control groups of lab {lab_id} to be empty", timeout, sorted(set(processes))) from late
+        groups = [group for top in remains(lab_id, name) for group in top.rglob("cgroup.procs")]
+        processes = {process for group in groups for process in group.read_text().split()}
+        raise WaitTimeout(what, timeout, sorted(processes)) from late

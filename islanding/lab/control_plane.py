@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from islanding.lab import node
+from islanding.lab import guest, node
 from islanding.lab.machine import MachineFile, enabled
 from islanding.lab.pki import Authority, Leaf, signing_key
 from islanding.siteconf import ClusterConf
@@ -24,6 +24,7 @@ PKI = "/etc/kubernetes/pki"
 TAINT = "node-role.eks-local.amazonaws.com/control-plane"
 _BIN = "/opt/islanding/bin"
 _ETCD = "/var/lib/etcd"
+_SHIP_LOGS = "/usr/local/sbin/ship-logs"
 _WEBHOOK = "/var/lib/aws-iam-authenticator/webhook.kubeconfig"
 
 
@@ -107,6 +108,7 @@ class ControlPlane:
             f"{PKI}/etcd.crt": MachineFile(member.certificate_pem),
             f"{PKI}/etcd.key": MachineFile(member.key_pem, 0o600),
         }
+        files[_SHIP_LOGS] = MachineFile(guest.text("ship_logs.py"), 0o755)
         for unit, text in self._units(name).items():
             files[f"/etc/systemd/system/{unit}.service"] = MachineFile(text.encode())
             files |= enabled(unit)
@@ -150,7 +152,17 @@ class ControlPlane:
             ),
             "kube-controller-manager": _unit("Kubernetes controller manager", self._controller_manager()),
             "kube-scheduler": _unit("Kubernetes scheduler", self._scheduler()),
+            "ship-logs": _unit("Control plane's logs to CloudWatch Logs", self._ship_logs()),
         }
+
+    @property
+    def log_group(self) -> str:
+        """Where the control plane's logs go, as EKS names it."""
+        return f"/aws/eks/{self.cluster.name}/cluster"
+
+    def _ship_logs(self) -> list[str]:
+        shipped = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "aws-iam-authenticator"]
+        return ["/usr/bin/python3", _SHIP_LOGS, self.log_group, self.region, *shipped]
 
     def _etcd(self, name: str) -> list[str]:
         address = self.machines[name]

@@ -162,7 +162,10 @@ class Machine:
         threading.Thread(target=work, args=arguments, daemon=True, name=f"{what}-{self.name}").start()
 
     def _launch(self, terminal: str) -> subprocess.Popen[bytes]:
-        groups = cgroups.create(self._lab_id, f"machine-{self.name}")
+        group = f"machine-{self.name}"
+        # Groups of the last boot would be taken for pods that run: each costs the kubelet three seconds.
+        cgroups.remove(self._lab_id, group)
+        groups = cgroups.create(self._lab_id, group)
         binds = {
             str(self._folder / "data"): "/var/lib/containerd",
             str(self._journal): "/var/log/journal",

@@ -42,6 +42,11 @@ UNAUTHORIZED = Outcome(
             "error: You must be logged in to the server (the server has asked for the client to provide credentials)",
             "docs/measurements.md 4 (discovery cache cold)",
         ),
+        _kubectl(
+            r"^error: You must be logged in to the server \(error when creating .*: Unauthorized\)",
+            'error: You must be logged in to the server (error when creating "STDIN": Unauthorized)',
+            "docs/measurements.md 4 (kubectl create, 2026-11-21)",
+        ),
     ),
 )
 ANONYMOUS = Outcome(

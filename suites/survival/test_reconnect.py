@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
 import pytest
 
+from islanding.aws.calls import call
 from islanding.faults.apply import Applied
+from islanding.kube.certificates import Operator
 from islanding.model import Site
 from islanding.outcomes import ALLOWED, CONNECTED, DISCONNECTED, ESTABLISHED, NOT_ESTABLISHED, NOT_READY, READY
 from islanding.probes.of_site import SiteProbes
+from islanding.wait import wait_until
 from islanding.watching import Watch
 
 LIMIT = 120.0  # seconds in which everything has to be back
+
+
+@pytest.mark.site("outpost-local")
+@pytest.mark.requirement("O-12")
+def test_logs_are_kept_and_sent_afterwards(
+    site: Site,
+    operator: Operator,
+    cut: Callable[..., AbstractContextManager[Applied]],
+    physics: Callable[[str], AbstractContextManager[None]],
+    measure: Callable[..., None],
+    evidence: Callable[[str, str], None],
+) -> None:
+    """What a local control plane logs during the cut is not lost: it is in CloudWatch Logs once the Region is back."""
+    with cut("service-link-down"):
+        operator.forget_token()
+        begun = datetime.now(UTC)
+        with physics("the authenticator's dial of STS, 30 s"):
+            refused = operator.kubectl("get", "svc", check=False, timeout=120)
+        ended = datetime.now(UTC)
+        during = _logged(site, begun, ended)
+    back = time.monotonic()
+    evidence("kubectl during the cut, which the authenticator logs", refused.stderr.strip())
+    assert during == [], f"arrived through a link that was cut: {during}"
+    found = wait_until(
+        "the authenticator's log of the cut to arrive",
+        lambda: _logged(site, begun, ended),
+        timeout=LIMIT,
+        interval=1,
+    )
+    measure("reconnect to log flush", time.monotonic() - back, "s", limit=LIMIT)
+    evidence("first line that was kept", found[0])
+
+
+def _logged(site: Site, begun: datetime, ended: datetime) -> list[str]:
+    """What CloudWatch Logs has of the authenticator from a span of time."""
+    asked = {
+        "logGroupName": f"/aws/eks/{site.cluster.name}/cluster",
+        "logStreamNamePrefix": "aws-iam-authenticator",
+        "startTime": int(begun.timestamp() * 1000),
+        "endTime": int(ended.timestamp() * 1000),
+    }
+    return [event["message"] for event in call(site, "logs", "filter_log_events", asked)["events"]]
 
 
 @pytest.mark.site("outpost-local", "outpost-extended")

@@ -10,13 +10,14 @@ import pytest
 from islanding.faults.apply import Applied
 from islanding.kube.certificates import Prepared
 from islanding.model import Node, Site
-from islanding.outcomes import ANSWERED, READY
+from islanding.outcomes import ANSWERED, HTTP_NO_ROUTE, HTTP_REFUSED, HTTP_RESET, HTTP_TIMEOUT, READY
 from islanding.probes.of_site import SiteProbes
 from islanding.wait import wait_until
 from islanding.watching import Watch
 
 Cut = Callable[..., AbstractContextManager[Applied]]
 Physics = Callable[[str], AbstractContextManager[None]]
+LOST = (HTTP_TIMEOUT, HTTP_REFUSED, HTTP_RESET, HTTP_NO_ROUTE)
 # What runs in the machine's own container runtime, asked on the machine: no API server is needed for it.
 _RUNNING = ["/opt/islanding/bin/ctr", "-n", "k8s.io", "tasks", "list"]
 
@@ -25,6 +26,11 @@ def _running(site: Site, node: Node) -> int:
     """How many containers run on a node."""
     listed = site.place(node.place).run(_RUNNING, check=False, timeout=20).stdout
     return sum("RUNNING" in line for line in listed.splitlines())
+
+
+def _busiest(site: Site) -> Node:
+    """The worker on which most runs."""
+    return max(site.workers, key=lambda node: _running(site, node))
 
 
 @pytest.mark.site("outpost-local")
@@ -39,7 +45,7 @@ def test_restarted_node_of_a_local_cluster_comes_back(
     measure: Callable[..., None],
 ) -> None:
     """A node that restarts during the cut joins its local cluster again, and starts its pods from cached images."""
-    node = site.workers[-1]
+    node = _busiest(site)
     port = site.workload.url.rsplit(":", 1)[1]
     ready = probe.nodes(node.name, identity="operator", kubeconfig=certificate.identity.kubeconfig, interval=1.0)
     web = probe.http(f"http://{node.address}:{port}", interval=0.2, timeout=2, name=f"HTTP at {node.place}")
@@ -50,7 +56,8 @@ def test_restarted_node_of_a_local_cluster_comes_back(
                 physics("a machine's restart without the Region's resolver"),
                 cut("node-rebooted", node=node.name, heal_timeout=150) as reboot,
             ):
-                up = answers.wait_for(ANSWERED, timeout=150, after=reboot.end)
+                down = answers.wait_for(LOST, timeout=30, after=reboot.start)
+                up = answers.wait_for(ANSWERED, timeout=150, after=down.end)
                 wait_until("its pods to run again", lambda: _running(site, node) >= before, timeout=60, interval=1)
                 condition.wait_for(READY, timeout=60, after=up.end)
     measure("restart to first answer, while cut off", up.end - reboot.start, "s")
@@ -62,7 +69,8 @@ def test_restarted_node_of_an_extended_cluster_stays_empty(
     site: Site, cut: Cut, physics: Physics, evidence: Callable[[str, str], None]
 ) -> None:
     """A node that restarts during the cut starts no pod until the Region is back, and nobody takes its pods over."""
-    node, other = site.workers[-1], site.workers[0]
+    node = _busiest(site)
+    other = next(worker for worker in site.workers if worker != node)
     before, neighbours = _running(site, node), _running(site, other)
     assert before > 0, "nothing ran on the node before"
     with cut("service-link-down"):

@@ -125,6 +125,13 @@ def test_a_group_is_made_in_every_hierarchy(no_groups: Path) -> None:
     assert {"cpuset/islanding-abc/core", "memory/islanding-abc/core"} == {
         str(folder.relative_to(no_groups)) for folder in made
     }
+    cgroups.create("abc", "machine-a")
+    (no_groups / "memory" / "islanding-abc" / "machine-a" / "kubepods").mkdir()
+    for folder in cgroups.remains("abc", "machine-a"):  # a real group's files need not be removed
+        for limit in folder.glob("cpuset.*"):
+            limit.unlink()
+    cgroups.remove("abc", "machine-a")
+    assert ([], 2) == (cgroups.remains("abc", "machine-a"), len(cgroups.remains("abc", "core")))
     assert 2 == len(cgroups.remains("abc"))
     cgroups.remove("abc")
     assert [] == cgroups.remains("abc")

@@ -26,7 +26,7 @@ from islanding.lab.region.seed import Seed, SessionCredentials
 from islanding.lab.region.signature import Claim
 from islanding.lab.region.trail import Trail
 
-REGIONAL = ("sts", "eks", "ec2", "monitoring", "outposts")
+REGIONAL = ("sts", "eks", "ec2", "monitoring", "outposts", "logs")
 GLOBAL = ("sts.amazonaws.com", "iam.amazonaws.com")
 UNSIGNED = frozenset({"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"})
 Hook = Callable[[str, str], None]
