@@ -135,6 +135,8 @@ class Account:
             "AWS_STS_REGIONAL_ENDPOINTS": "regional",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_MAX_ATTEMPTS": "2",
+            "NO_PROXY": "*",  # the user's own proxy is not of the lab
+            "no_proxy": "*",
         }
 
     def client(self, service: str) -> Any:

@@ -39,8 +39,9 @@ class Parts:
 class Lab:
     """A lab coming up or running: everything the supervisor owns."""
 
-    def __init__(self, conf: SiteConf, *, lab_id: str, folder: Path, pid: int, parts: Parts, journal: Journal) -> None:
+    def __init__(self, conf: SiteConf, *, site_folder: Path, lab_id: str, folder: Path, pid: int, parts: Parts, journal: Journal) -> None:
         self.conf = conf
+        self.site_folder = site_folder  # of site.yaml and the manifests
         self.id = lab_id
         self.folder = folder
         self.logs = folder / "logs"

@@ -10,7 +10,6 @@ import yaml
 
 from islanding.lab.control_plane import PKI, kubeconfig, private_dns_name
 from islanding.lab.machine import Machine
-from islanding.paths import content_dir
 from islanding.process import Result, run
 from islanding.wait import wait_until
 
@@ -176,7 +175,7 @@ def wait_for_nodes(lab: Lab, timeout: int = 120) -> None:
 def deploy_workload(lab: Lab, timeout: int = 120) -> None:
     """Apply the site's manifest as the operator and wait until the workload answers at every worker's node port."""
     workload = lab.conf.workload
-    manifest = (content_dir("fixtures") / lab.conf.name / workload.manifest).read_text()
+    manifest = (lab.site_folder / workload.manifest).read_text()
     kubectl = [str(lab.parts.bin_dir / "kubectl"), f"--kubeconfig={kubeconfig_path(lab, 'operator')}"]
     wait_until(  # the default service account is made by a controller that may still be starting
         "the default service account",

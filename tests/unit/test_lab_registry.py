@@ -128,8 +128,8 @@ def test_a_group_is_made_in_every_hierarchy(no_groups: Path) -> None:
     cgroups.create("abc", "machine-a")
     (no_groups / "memory" / "islanding-abc" / "machine-a" / "kubepods").mkdir()
     for folder in cgroups.remains("abc", "machine-a"):  # a real group's files need not be removed
-        for limit in folder.glob("cpuset.*"):
-            limit.unlink()
+        for file in folder.glob("cpuset.*"):
+            file.unlink()
     cgroups.remove("abc", "machine-a")
     assert ([], 2) == (cgroups.remains("abc", "machine-a"), len(cgroups.remains("abc", "core")))
     assert 2 == len(cgroups.remains("abc"))
