@@ -36,7 +36,8 @@ def machines(folder: Path) -> list[Machine]:
     own = Parts(found.bin_dir, found.image, found.oci_dir)
     pid = json.loads((folder / "lab.json").read_text())["pid"]
     journal = Journal(folder / "logs" / "events.jsonl", site=conf.name)
-    lab = Lab(conf, lab_id=folder.name, folder=folder, pid=pid, parts=own, journal=journal)
+    site_folder = siteconf.find(SITE).parent
+    lab = Lab(conf, site_folder=site_folder, lab_id=folder.name, folder=folder, pid=pid, parts=own, journal=journal)
     lab._region()
     kernel.apply(underlay.site_plan(conf))
     lab._resolvers()

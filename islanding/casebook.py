@@ -42,6 +42,11 @@ def site_names(node: pytest.Item | pytest.Collector) -> tuple[str, ...]:
     return tuple(str(name) for name in mark.args) if mark else ()
 
 
+def rows_of(item: pytest.Item) -> tuple[str, ...]:
+    """The ids of the requirements that a case is marked with, each once, in order."""
+    return tuple(sorted({str(arg) for mark in item.iter_markers("requirement") for arg in mark.args}))
+
+
 def is_case(item: pytest.Item) -> bool:
     """Whether an item is a case about a site: the harness's own tests are none."""
     return item.get_closest_marker("site") is not None or item.get_closest_marker("requirement") is not None
@@ -78,10 +83,12 @@ class Casebook:
         self._brought_up: list[str] = []
         asked: list[str] = config.getoption("--islanding-site")
         self._asked = {_name_of(text): text for text in asked}
+        self.rows = frozenset[str](config.getoption("--islanding-requirement"))
 
-    def wants(self, name: str) -> bool:
-        """Whether cases of this site are to run."""
-        return not self._asked or name in self._asked
+    def wants(self, item: pytest.Item) -> bool:
+        """Whether a case is to run: its site, and a requirement that it covers, were asked for, or none were."""
+        at_site = not self._asked or self.site_of(item) in self._asked
+        return at_site and (not self.rows or not self.rows.isdisjoint(rows_of(item)))
 
     def site_of(self, item: pytest.Item) -> str:
         """The name of the site at which this very item runs."""
@@ -123,8 +130,7 @@ class Casebook:
     def start(self, item: pytest.Item) -> None:
         """A case begins."""
         item.stash[_PROGRESS] = Progress(time.monotonic())
-        rows = [str(arg) for mark in item.iter_markers("requirement") for arg in mark.args]
-        self._write(item, "case-started", title=title_of(item), requirements=sorted(set(rows)))
+        self._write(item, "case-started", title=title_of(item), requirements=list(rows_of(item)))
 
     def note(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """A phase of a case has ended; the first that is not a pass decides, but a failure beats what is open."""

@@ -32,6 +32,11 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+PlaceRole = Literal["operator", "client", "router", "node", "control-plane", "proxy", "resolver", "region"]
+RouterRole = Literal["outpost-network-device", "customer-network-device", "region-edge"]
+SessionName = Literal["service-link", "local-gateway", "wan"]
+
+
 class Place(_Frozen):
     """Somewhere a command can be run: a desk on the site's LAN, a router, a node reached by SSH.
 
@@ -39,17 +44,17 @@ class Place(_Frozen):
     """
 
     name: str
-    role: Literal["operator", "client", "router", "node", "control-plane", "proxy", "resolver", "region"]
+    role: PlaceRole
     address: str
     enter: tuple[str, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
-    shell: bool = False  # True when `enter` ends in ssh, which joins its arguments into a shell line
+    by_ssh: bool = False  # True when `enter` ends in ssh, which joins its arguments into a shell line
 
     def argv(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> list[str]:
         """The whole argument vector with which `command` runs at this place."""
         variables = {**self.env, **(env or {})}
         inner = [*(["env", *(f"{k}={v}" for k, v in variables.items())] if variables else []), *command]
-        return [*self.enter, shlex.join(inner)] if self.shell else [*self.enter, *inner]
+        return [*self.enter, shlex.join(inner)] if self.by_ssh else [*self.enter, *inner]
 
     def run(
         self, command: Sequence[str], *, stdin: str | None = None, timeout: float = 60.0, check: bool = True
@@ -62,7 +67,7 @@ class Router(_Frozen):
     """A BGP router under the site's control; `driver` says how it is spoken to."""
 
     name: str
-    role: Literal["outpost-network-device", "customer-network-device", "region-edge"]
+    role: RouterRole
     asn: int
     place: str  # name of the Place at which its commands run
     vtysh: tuple[str, ...]  # the whole argument vector of its FRR shell from this machine, without -c
@@ -71,7 +76,7 @@ class Router(_Frozen):
 class Session(_Frozen):
     """An eBGP session as seen from one router; `interface` is that router's end of the link."""
 
-    name: Literal["service-link", "local-gateway", "wan"]
+    name: SessionName
     router: str
     neighbor: str  # the peer's address
     neighbor_router: str

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from islanding.casebook import Casebook, is_case, site_names
+from islanding.casebook import Casebook, is_case, rows_of, site_names
 from islanding.errors import IslandingError
 from islanding.faults import Fault, make
 from islanding.faults.apply import Applied
@@ -46,6 +46,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="SITE",
         help="run the cases of this site only: a name, a lab's id, or the path of a site.json; repeatable",
+    )
+    group.addoption(
+        "--islanding-requirement",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="run only the cases that cover this row of the requirements, such as O-07; repeatable",
     )
     group.addoption("--islanding-run", metavar="DIR", help="folder of the run: the journal is written there")
     group.addoption(
@@ -99,13 +106,18 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse cases without site or requirement, and two of one name; deselect those of other sites."""
+    """Refuse cases without site or requirement, and two of one name; deselect those not asked for."""
     suites = content_dir("suites")
     cases = [item for item in items if is_case(item) or item.path.is_relative_to(suites)]
-    problems: list[str] = []
+    book = config.stash[_BOOK]
+    problems = [
+        f"--islanding-requirement {row}: this is no requirement's id, such as O-07"
+        for row in sorted(book.rows)
+        if not _REQUIREMENT.fullmatch(row)
+    ]
     seen: dict[str, str] = {}
     for item in cases:
-        rows = [str(arg) for mark in item.iter_markers("requirement") for arg in mark.args]
+        rows = rows_of(item)
         if not rows:
             problems.append(f'{item.nodeid}: no requirement; add @pytest.mark.requirement("O-01")')
         problems += [
@@ -117,10 +129,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             problems.append(f"{item.nodeid}: {seen[item.name]} has the same name, and a name is a case's id")
     if problems:
         raise pytest.UsageError("\n".join(problems))
-    book = config.stash[_BOOK]
-    other = [item for item in cases if not book.wants(book.site_of(item))]
+    other = {item for item in cases if not book.wants(item)}
     if other:
-        config.hook.pytest_deselected(items=other)
+        config.hook.pytest_deselected(items=[item for item in items if item in other])
         items[:] = [item for item in items if item not in other]
 
 

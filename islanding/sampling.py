@@ -85,7 +85,7 @@ class Sampler:
     """The sampler's process at one place."""
 
     def __init__(self, place: Place, journal: Journal, watches: Mapping[str, Probe], drain: float) -> None:
-        if place.shell:
+        if place.by_ssh:
             raise SetupError(
                 f"no sampler runs at {place.name}, which is reached by SSH",
                 "watch from a desk or a router of the site, or from this machine (place='')",

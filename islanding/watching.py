@@ -8,9 +8,9 @@ access.expect(ALLOWED, throughout=True)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from islanding import expectations
 from islanding.errors import InconclusiveError, SetupError
@@ -20,9 +20,11 @@ from islanding.model import Sample, Site, Verdict, Window
 from islanding.outcomes import Outcome, named
 from islanding.probes import Probe
 from islanding.sampling import Sampler, Tail, place_of
-from islanding.wait import wait_until
+from islanding.wait import WaitTimeout, wait_until
 
 FIRST_SAMPLE = 15.0  # seconds in which a sampler has to show that it works
+
+T = TypeVar("T")
 
 Wanted = str | Outcome | Iterable[str | Outcome]
 
@@ -69,13 +71,27 @@ class Lane:
         return expectations.longest_gap(self.samples(), _window(window))
 
     def wait_for(self, outcome: Wanted, timeout: float, after: float = 0.0) -> Sample:
-        """Wait at most `timeout` seconds for a sample with that outcome; raises WaitTimeout (inconclusive)."""
+        """Wait at most `timeout` seconds for a sample with that outcome that starts at or after `after`.
+
+        Raises ExpectationFailed when samples came and all were otherwise, InconclusiveError when none came.
+        """
         what = f"{'/'.join(_names(outcome))} on watch {self.name!r}"
 
         def look() -> Sample | None:
             return self.first(outcome, after)
 
-        found = wait_until(what, look, timeout=timeout)
+        try:
+            found = wait_until(what, look, timeout=timeout)
+        except WaitTimeout as late:
+            seen = [sample for sample in self.samples() if sample.start >= after]
+            if not seen:
+                raise
+            claim = f"{'/'.join(_names(outcome))} within {timeout:g} s"
+            last = seen[-1]
+            reason = f"none of {len(seen)} samples; the last: {last.outcome}: {last.text[:300]}"
+            where = Window(start=min(after, last.start) or seen[0].start, end=last.end)
+            self.record(Finding(Verdict.FAIL, claim, reason, where))
+            raise ExpectationFailed(f"{self.name}: expected {claim}: {reason}") from late
         if found is None:
             raise InconclusiveError(f"waited {timeout:g} s for {what}")
         return found
@@ -146,6 +162,21 @@ class Lane:
             reason=finding.reason,
             seconds=finding.seconds,
         )
+
+
+def eventually(
+    what: str, probe: Callable[[], T], *, timeout: float, interval: float = 1.0, done: Callable[[T], bool] = bool
+) -> T:
+    """Claim that something comes true within `timeout` seconds; returns its value.
+
+    Raises ExpectationFailed with the last value seen, or InconclusiveError when it could not be looked at.
+    """
+    try:
+        return wait_until(what, probe, timeout=timeout, interval=interval, done=done)
+    except WaitTimeout as late:
+        if isinstance(late.last, Exception):
+            raise
+        raise ExpectationFailed(f"expected {what} within {timeout:g} s; last seen: {late.last!r}") from late
 
 
 class Watch:

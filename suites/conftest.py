@@ -1,4 +1,4 @@
-"""What the cases share: the operator at work, the certificate prepared in time, a site that is well before each case."""
+"""What the cases share: the operator at work, the certificate made in time, a site that is well before each case."""
 
 from __future__ import annotations
 

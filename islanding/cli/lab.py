@@ -59,7 +59,7 @@ def lab_group() -> None:
     """
 
 
-_LAB = click.option("--lab", "lab_name", default=None, help="Site name or id of the lab; needed when several are up.")
+_LAB = click.option("--lab", "lab_name", default=None, help="Site name or id of the lab, when several are up.")
 
 
 @lab_group.command("up")
@@ -83,7 +83,10 @@ def up_command(site: str) -> None:
 @click.argument("lab_name", metavar="[LAB]", required=False)
 @click.option("--all", "every", is_flag=True, help="Take down every lab.")
 def down_command(lab_name: str | None, every: bool) -> None:
-    """Undo what faults are left, and take a lab down; nothing of it stays but its logs."""
+    """Take a lab down; nothing of it stays but its logs.
+
+    What faults are left is undone first.
+    """
     from islanding.faults.heal import heal
 
     registry.sweep()
@@ -101,7 +104,10 @@ def down_command(lab_name: str | None, every: bool) -> None:
 @lab_group.command("status")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
 def status_command(as_json: bool) -> None:
-    """Say which labs there are, and what is in them; what dead ones left is swept up first."""
+    """Say which labs there are, and what is in them.
+
+    What dead ones left is swept up first.
+    """
     if os.geteuid() == 0:
         registry.sweep()
     labs = registry.all_labs()
@@ -158,11 +164,14 @@ def _place(site: Site, name: str) -> list[str]:
 @click.argument("place", type=PlaceName())
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def shell_command(lab_name: str | None, place: str, command: tuple[str, ...]) -> None:
-    """Open a shell at PLACE (a desk, a router, a machine), or run COMMAND there."""
+    """Open a shell at PLACE, or run COMMAND there.
+
+    PLACE is a desk, a router or a machine: `islanding lab status` names them.
+    """
     _, site = _site(lab_name)
     _place(site, place)
     there = site.place(place)
-    if there.shell:  # by SSH: a terminal, and a login shell of root's
+    if there.by_ssh:  # a terminal, and a login shell of root's
         argv = there.argv(command or ("bash", "-l"))
         if not command:
             argv.insert(argv.index("ssh") + 1, "-t")
@@ -191,8 +200,9 @@ def kubectl_command(lab_name: str | None, arguments: tuple[str, ...]) -> None:
 @click.argument("part", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def logs_command(lab_name: str | None, follow: bool, part: str | None, arguments: tuple[str, ...]) -> None:
-    """Print the log of PART (a machine's journal, a router, a resolver, the supervisor); without PART, list them.
+    """Print the log of PART; without PART, list the parts.
 
+    A part is a machine (its journal), a router, a resolver, the supervisor.
     Arguments after `--` go to journalctl, for example `-u kubelet`.
     """
     lab, site = _site(lab_name)
@@ -228,7 +238,10 @@ def capture_command(
     place: str,
     expression: tuple[str, ...],
 ) -> None:
-    """Capture packets at PLACE (a desk or a router) into a pcap file; EXPRESSION as for tcpdump."""
+    """Capture packets at PLACE into a pcap file.
+
+    PLACE is a desk or a router; EXPRESSION is a filter as for tcpdump.
+    """
     lab, _ = _site(lab_name)
     target = (output or Path(f"{place}.pcap")).absolute()
     netns = f"/proc/{lab.pid}/root/run/netns/{place}"

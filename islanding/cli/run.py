@@ -18,9 +18,11 @@ from islanding.runs import journal_path
 
 @click.command("run")
 @click.option("--site", "sites", multiple=True, type=SiteName(), help="Only this site; repeatable. Default: all.")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=None, help="Folder of the run. Default: runs/TIME.")
+@click.option(
+    "--run", "folder", type=click.Path(path_type=Path), default=None, help="Folder of the run. Default: runs/TIME."
+)
 @click.option("-k", "expression", default="", help="Only cases whose name matches, as for pytest.")
-@click.option("--requirement", "rows", multiple=True, metavar="ID", help="Only cases that cover this row, such as O-07.")
+@click.option("--requirement", "rows", multiple=True, metavar="ID", help="Only cases that cover this row; repeatable.")
 def run_command(sites: tuple[str, ...], folder: Path | None, expression: str, rows: tuple[str, ...]) -> ExitCode:
     """Bring sites up in the lab, run suites and experiments, write the report.
 

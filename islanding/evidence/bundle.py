@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from islanding.evidence.html import write_html
 from islanding.evidence.junit import write_junit
 from islanding.evidence.record import RunResult
 from islanding.evidence.results import JOURNAL, load_result
-
-_DEPTH = 5  # folders below a run's folder in which logs and captures are looked for
 
 
 @dataclass(frozen=True)
@@ -51,28 +48,3 @@ def latest_run(folder: Path) -> Path:
     if not journals:
         raise SetupError(f"{folder}: holds no run", "Name the folder of a run, or make one: `islanding run`.")
     return max(journals, key=lambda journal: journal.stat().st_mtime).parent
-
-
-def artifacts(folder: Path) -> dict[str, list[Path]]:
-    """Where logs and captures lie below a run's folder: the folders that hold some, under `logs` and `captures`."""
-    found: dict[str, set[Path]] = {"logs": set(), "captures": set()}
-    for path in _files(folder, _DEPTH):
-        if path.suffix in (".log", ".journal"):
-            found["logs"].add(path.parent)
-        elif path.suffix in (".pcap", ".pcapng"):
-            found["captures"].add(path.parent)
-    return {kind: sorted(paths) for kind, paths in found.items() if paths}
-
-
-def _files(folder: Path, depth: int) -> Iterator[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:  # a folder that is going away, or that is not ours to read
-        return
-    for entry in entries:
-        if entry.is_symlink():
-            continue
-        if entry.is_dir() and depth > 1:
-            yield from _files(entry, depth - 1)
-        elif entry.is_file():
-            yield entry

@@ -15,7 +15,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from islanding.evidence.bundle import artifacts
 from islanding.evidence.clean import clean, clip
 from islanding.evidence.html import TARGETS, seconds
 from islanding.evidence.live import STYLES, LiveState
@@ -25,6 +24,7 @@ from islanding.journal import Event, parse
 from islanding.model import Verdict
 
 _POLL = 0.1  # seconds between two looks at the journal
+_KEPT = ("logs", "captures")  # folders of a run in which to look when it did not pass
 
 
 class Tail:
@@ -125,8 +125,9 @@ def summary(result: RunResult, console: Console, report: Path | None = None) -> 
     console.print()
     _times(result, console)
     if result.folder and result.exit_code:
-        for kind, folders in artifacts(result.folder).items():
-            console.print(_text(f"{kind}: {', '.join(map(str, folders))}"), soft_wrap=True)
+        for kind in _KEPT:
+            if (result.folder / kind).is_dir():
+                console.print(_text(f"{kind}: {result.folder / kind}"), soft_wrap=True)
     if report:
         console.print(_text(f"report: {report}"), soft_wrap=True)
     console.print(_text(f"{label}: {sentence}", "dim"), soft_wrap=True)

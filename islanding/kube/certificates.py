@@ -81,7 +81,9 @@ class Operator:
                 "request": base64.b64encode(pem).decode(),
             },
         }
-        done = self.kubectl("create", "--validate=false", "-f", "-", timeout=200, stdin=yaml.safe_dump(manifest), check=False)
+        done = self.kubectl(
+            "create", "--validate=false", "-f", "-", timeout=200, stdin=yaml.safe_dump(manifest), check=False
+        )
         return done, _private(key)
 
     def prepare(self, user: str, role: str = "cluster-admin") -> Prepared:

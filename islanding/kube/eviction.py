@@ -1,10 +1,10 @@
 """When the control plane evicts pods from nodes that it no longer hears: the node lifecycle controller's rule, purely.
 
-Kubernetes 1.36, pkg/controller/nodelifecycle: a zone with no ready node is fully disrupted, and when that is so of every
-zone nothing is evicted; one with more than two nodes not ready, and they are 55 % or more, is partly disrupted, and is
-then evicted from at the secondary rate, or not at all where it has no more nodes than `--large-cluster-size-threshold`;
-any other is evicted from at the normal rate. EKS sets that threshold to 100000, upstream's default is 50 (EKS best
-practices guide, "Kubernetes pod failover through network disconnections").
+Kubernetes 1.36, pkg/controller/nodelifecycle: a zone with no ready node is fully disrupted, and when that is so of
+every zone nothing is evicted; one with more than two nodes not ready, and they are 55 % or more, is partly disrupted,
+and is then evicted from at the secondary rate, or not at all where it has no more nodes than
+`--large-cluster-size-threshold`; any other is evicted from at the normal rate. EKS sets that threshold to 100000,
+upstream's default is 50 (EKS best practices guide, "Kubernetes pod failover through network disconnections").
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 UNHEALTHY_SHARE = 0.55  # --unhealthy-zone-threshold
+# Nodes that may be evicted from although the whole zone is cut: the controller takes a node's taint back when it sees
+# that all are cut, while its own worker may be putting it on; one node at most, by the rate limit (measurements 5).
+RACE = 1
 FEW = 2  # up to so many nodes not ready a zone counts as normal, whatever their share
 
 

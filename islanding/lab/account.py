@@ -1,4 +1,4 @@
-"""The site's AWS account: its Region served at every place that reaches it, and the AWS objects that the site is made of.
+"""The site's AWS account: its Region served where it can be reached, and the AWS objects that the site is made of.
 
 Objects are made through the API, as a user would make them, by the identity that a user would take.
 """

@@ -39,7 +39,9 @@ class Parts:
 class Lab:
     """A lab coming up or running: everything the supervisor owns."""
 
-    def __init__(self, conf: SiteConf, *, site_folder: Path, lab_id: str, folder: Path, pid: int, parts: Parts, journal: Journal) -> None:
+    def __init__(
+        self, conf: SiteConf, *, site_folder: Path, lab_id: str, folder: Path, pid: int, parts: Parts, journal: Journal
+    ) -> None:
         self.conf = conf
         self.site_folder = site_folder  # of site.yaml and the manifests
         self.id = lab_id
@@ -104,9 +106,13 @@ class Lab:
         except LabError:
             raise
         except Exception as error:
-            raise LabError(f"bringing up {self.conf.name} failed at step {name!r}: {error}", f"logs: {self.logs}") from error
+            raise LabError(
+                f"bringing up {self.conf.name} failed at step {name!r}: {error}", f"logs: {self.logs}"
+            ) from error
         now = time.monotonic()
-        self.journal.append("site-step", step=name, seconds=round(now - begun, 3), since_start=round(now - self._begun, 3))
+        self.journal.append(
+            "site-step", step=name, seconds=round(now - begun, 3), since_start=round(now - self._begun, 3)
+        )
 
     def _join(self, future: Future[None]) -> None:
         future.result()
@@ -143,9 +149,7 @@ class Lab:
         region_zone = f"{conf.region.name}.compute.internal"
         names = {name: [self.at.aws_api] for name in self._aws_names()}
         cluster = {self.endpoint_name: self.control_plane_addresses}
-        internal = {
-            f"ip-{str(i.address).replace('.', '-')}.{region_zone}": [str(i.address)] for i in conf.instances
-        }
+        internal = {f"ip-{str(i.address).replace('.', '-')}.{region_zone}": [str(i.address)] for i in conf.instances}
         zones = ("amazonaws.com", region_zone)
         for netns, address in ((underlay.REGION, self.at.vpc_resolver), (underlay.REGION, self.at.public_dns)):
             dns.start(dns.ResolverConfig(netns, address, {**names, **cluster, **internal}, zones), self.logs)
@@ -221,7 +225,11 @@ class Lab:
             local_addresses=tuple(self.control_plane_addresses) if self.local else (),
         )
         joining = {w.name: node.user_data(join) for w in self.workers}
-        forwarding = {i.name: proxy.user_data(self.conf, self.control_plane_addresses) for i in self.conf.instances if i.role == "proxy"}
+        forwarding = {
+            i.name: proxy.user_data(self.conf, self.control_plane_addresses)
+            for i in self.conf.instances
+            if i.role == "proxy"
+        }
         return {**joining, **forwarding}
 
     def _machine(self, instance: Instance, files: dict[str, MachineFile]) -> Machine:
@@ -238,7 +246,9 @@ class Lab:
         hosts = f"127.0.0.1 localhost\n{instance.address} {own_name} {own_name.split('.')[0]}\n"
         common = {
             "/etc/hosts": MachineFile(hosts.encode()),
-            "/etc/resolv.conf": MachineFile(f"nameserver {self.at.vpc_resolver}\noptions timeout:2 attempts:2\n".encode()),
+            "/etc/resolv.conf": MachineFile(
+                f"nameserver {self.at.vpc_resolver}\noptions timeout:2 attempts:2\n".encode()
+            ),
             "/etc/ssl/certs/ca-certificates.crt": MachineFile(self.aws_ca.certificate_pem),
         }
         spec = MachineSpec(

@@ -16,8 +16,11 @@ from islanding.model import (
     Identity,
     Node,
     Place,
+    PlaceRole,
     Router,
+    RouterRole,
     Session,
+    SessionName,
     Site,
     Timers,
     Workload,
@@ -26,7 +29,7 @@ from islanding.model import (
 if TYPE_CHECKING:
     from islanding.lab.bringup import Lab
 
-_ROLES = {
+_ROLES: dict[RouterRole, str] = {
     "outpost-network-device": underlay.OND,
     "customer-network-device": underlay.CND,
     "region-edge": underlay.EDGE,
@@ -62,19 +65,24 @@ def describe(lab: Lab) -> Site:
             image="lab.local/nginx:1",
         ),
         aws=AwsAccess(region=conf.region.name, account=conf.region.account, env=lab.account.runner_environment()),
-        timers=Timers(
-            bgp_hold=conf.bgp.hold, node_grace=conf.cluster.node_grace, eviction=conf.cluster.eviction
-        ),
+        timers=Timers(bgp_hold=conf.bgp.hold, node_grace=conf.cluster.node_grace, eviction=conf.cluster.eviction),
         places=_places(lab, config),
         routers=tuple(_router(lab, role, name) for role, name in _ROLES.items()),
         sessions=_sessions(lab),
         nodes=_nodes(lab),
         identities=_identities(lab),
         topology=topology(lab.conf),
-        facts={"ssh_config": str(lab.folder / "ssh_config"), "outpost_id": conf.outpost.id, "metric_period": str(round(METRIC_INTERVAL)), "service_link_vif": VIFS["service-link"], "site_resolver": str(conf.resolver.address),
-               "region_resolver": lab.at.vpc_resolver, "public_resolver": lab.at.public_dns,
-               "large_cluster_size_threshold": str(conf.cluster.large_cluster_size_threshold)},
-    )  # fmt: skip
+        facts={
+            "ssh_config": str(lab.folder / "ssh_config"),
+            "outpost_id": conf.outpost.id,
+            "metric_period": str(round(METRIC_INTERVAL)),
+            "service_link_vif": VIFS["service-link"],
+            "site_resolver": str(conf.resolver.address),
+            "region_resolver": lab.at.vpc_resolver,
+            "public_resolver": lab.at.public_dns,
+            "large_cluster_size_threshold": str(conf.cluster.large_cluster_size_threshold),
+        },
+    )
 
 
 def _root(lab: Lab) -> str:
@@ -111,14 +119,14 @@ def _places(lab: Lab, ssh_config: Path) -> tuple[Place, ...]:
         enter=_in_netns(lab, underlay.RESOLVER),
     )
     operator = lab.desks[kubernetes.OPERATOR].enter_from_host()
-    roles = {"worker": "node", "control-plane": "control-plane", "proxy": "proxy"}
+    roles: dict[str, PlaceRole] = {"worker": "node", "control-plane": "control-plane", "proxy": "proxy"}
     machines = [
         Place(
             name=instance.name,
             role=roles[instance.role],
             address=str(instance.address),
             enter=(*operator, "ssh", "-F", str(ssh_config), instance.name, "sudo", "--"),
-            shell=True,
+            by_ssh=True,
         )
         for instance in lab.conf.instances
         if instance.where == "outpost"
@@ -153,7 +161,7 @@ def _ssh_config(lab: Lab) -> Path:
     return path
 
 
-def _router(lab: Lab, role: str, name: str) -> Router:
+def _router(lab: Lab, role: RouterRole, name: str) -> Router:
     shell = (*_in_netns(lab, name), "vtysh", "-N", name)
     return Router(name=name, role=role, asn=lab.routers[name].config.asn, place=name, vtysh=shell)
 
@@ -161,8 +169,9 @@ def _router(lab: Lab, role: str, name: str) -> Router:
 def _sessions(lab: Lab) -> tuple[Session, ...]:
     ond, _, edge = (lab.routers[n].config for n in (underlay.OND, underlay.CND, underlay.EDGE))
     announced = {p.description: p.announce for p in ond.peers}
-    near = {
-        name: Session(
+    interfaces: dict[SessionName, str] = {"service-link": "sl", "local-gateway": "lgw"}
+    near = [
+        Session(
             name=name,
             router=underlay.CND,
             neighbor=underlay.peer_addresses(name)[0],
@@ -170,8 +179,8 @@ def _sessions(lab: Lab) -> tuple[Session, ...]:
             interface=interface,
             prefixes=announced[name],
         )
-        for name, interface in (("service-link", "sl"), ("local-gateway", "lgw"))
-    }
+        for name, interface in interfaces.items()
+    ]
     wan = Session(
         name="wan",
         router=underlay.CND,
@@ -180,7 +189,7 @@ def _sessions(lab: Lab) -> tuple[Session, ...]:
         interface="wan",
         prefixes=edge.peers[0].announce,
     )
-    return (*near.values(), wan)
+    return (*near, wan)
 
 
 def _nodes(lab: Lab) -> tuple[Node, ...]:

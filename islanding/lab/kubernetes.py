@@ -100,6 +100,7 @@ def iam_kubeconfig(lab: Lab, profile: str, server: str = "", tls_server_name: st
 
 
 def kubeconfig_path(lab: Lab, identity: str) -> Path:
+    """Where an identity's kubeconfig lies on the operator's desk."""
     return lab.folder / "desks" / OPERATOR / f"{identity}.kubeconfig"
 
 
@@ -150,6 +151,7 @@ def map_node_role(lab: Lab) -> None:
 
 
 def node_name(lab: Lab, address: str) -> str:
+    """The name in the cluster of the machine with this address: its private DNS name, as on EKS."""
     return private_dns_name(address, lab.conf.region.name)
 
 
@@ -188,7 +190,7 @@ def deploy_workload(lab: Lab, timeout: int = 120) -> None:
         url = f"http://{worker.address}:{workload.node_port}/"
         wait_until(
             f"the workload at {url}",
-            lambda url=url: at_desk(lab, _client(lab), ["curl", "-sf", "-m", "2", url]).ok,  # type: ignore[misc]
+            lambda url=url: at_desk(lab, _client(lab), ["curl", "-sf", "-m", "2", url]).ok,  # type: ignore[misc]  # a default in a lambda
             timeout=30,
             interval=0.1,
         )

@@ -33,7 +33,15 @@ def main() -> None:
     versions = {f"{name} version": version for name, version in request["versions"].items()}
     parts = Parts(Path(request["bin_dir"]), Path(request["image"]), Path(request["oci_dir"]))
     try:
-        lab = Lab(conf, site_folder=Path(request["site_file"]).parent, lab_id=folder.name, folder=folder, pid=record["pid"], parts=parts, journal=journal)
+        lab = Lab(
+            conf,
+            site_folder=Path(request["site_file"]).parent,
+            lab_id=folder.name,
+            folder=folder,
+            pid=record["pid"],
+            parts=parts,
+            journal=journal,
+        )
         lab.up()
         site = describe(lab)
         site.save(folder / "site.json")

@@ -15,8 +15,7 @@ from islanding.kube.certificates import Prepared
 from islanding.model import Site
 from islanding.outcomes import ANSWERED, CONNECTED, DISCONNECTED, ESTABLISHED, NOT_ESTABLISHED
 from islanding.probes.of_site import SiteProbes
-from islanding.wait import wait_until
-from islanding.watching import Watch
+from islanding.watching import Watch, eventually
 
 Cut = Callable[..., AbstractContextManager[Applied]]
 BOTH = pytest.mark.site("outpost-local", "outpost-extended")
@@ -69,7 +68,7 @@ def _lowest(site: Site, metric: str, since: datetime) -> float:
 def test_workload_answers_through_the_cut(
     site: Site, probe: SiteProbes, watch: Callable[..., Watch], cut: Cut, measure: Callable[..., None]
 ) -> None:
-    """The workload answers clients on the site's LAN without a gap, before, through and after the cut, at every node."""
+    """The workload answers clients on the site's LAN without a gap, before, through and after the cut, on each node."""
     port = site.workload.url.rsplit(":", 1)[1]
     lanes = [
         probe.http(f"http://{node.address}:{port}", name=f"HTTP at {node.place}", interval=0.1, timeout=2)
@@ -116,16 +115,18 @@ def test_uncached_image_cannot_be_pulled(
     place = next(p for p in site.places if p.role == "operator")
     kubectl = ["kubectl", f"--kubeconfig={certificate.identity.kubeconfig}"]
     place.run([*kubectl, "delete", "pod", "cached", "uncached", "--ignore-not-found", "--now"])
+
+    def failed_pull() -> str:
+        return place.run([*kubectl, "get", "events", "--field-selector", _FAILED, "-o", _MESSAGES]).stdout.strip()
+
     with cut("service-link-down"):
         for name, image in (("cached", site.workload.image), ("uncached", f"{registry}/web:never-seen")):
             place.run([*kubectl, "apply", "-f", "-"], stdin=_pod(name, image))
         place.run([*kubectl, "wait", "--for=condition=Ready", "pod/cached", "--timeout=30s"])
         with physics("the resolver's time limit, in which the pull fails"):
-            event = wait_until(
+            event = eventually(
                 "the event of a failed pull",
-                lambda: place.run(
-                    [*kubectl, "get", "events", "--field-selector", _FAILED, "-o", _MESSAGES]
-                ).stdout.strip(),
+                failed_pull,
                 timeout=90,
                 interval=1,
             )

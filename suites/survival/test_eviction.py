@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import pytest
 
 from islanding.faults.apply import Applied
-from islanding.kube.eviction import disruption, evicts
+from islanding.kube.eviction import RACE, Disruption, disruption, evicts
 from islanding.model import Place, Site, Window
 from islanding.outcomes import ANSWERED, NOT_READY, READY
 from islanding.probes.of_site import SiteProbes
-from islanding.wait import wait_until
-from islanding.watching import Watch
+from islanding.watching import Watch, eventually
 
 Cut = Callable[..., AbstractContextManager[Applied]]
 SLACK = 12.0  # seconds beyond grace and toleration in which an eviction would have to show
@@ -91,7 +90,7 @@ def bench(
 @pytest.mark.site("outpost-extended", "outpost-extended-upstream")
 @pytest.mark.requirement("O-10")
 def test_whole_site_cut_off_keeps_its_pods(bench: Bench) -> None:
-    """With every node cut off for longer than the grace period, nodes are NotReady, pods run on, and none is evicted."""
+    """Every node cut off for longer than the grace period: all are NotReady, pods run on, none but a race's is evicted."""
     _cut_nodes(bench, len(bench.site.workers), "service-link-down")
 
 
@@ -146,7 +145,7 @@ def _cut_nodes(bench: Bench, count: int, kind: str) -> None:
                 lost = nodes.wait_for(NOT_READY, timeout=site.timers.node_grace + 45, after=fault.end)
             with bench.physics("the toleration of an unreachable node"):
                 if expected:
-                    wait_until(
+                    eventually(
                         "replacements to be Ready", lambda: _replaced(view, before, on_victims), timeout=wait + 30
                     )
                 else:
@@ -158,11 +157,15 @@ def _cut_nodes(bench: Bench, count: int, kind: str) -> None:
             nodes.wait_for(READY, timeout=90, after=last.end)
     bench.measure("cut to NotReady", lost.end - fault.start, "s")
     marked = {name for name in on_victims if name not in during or during[name].deleting}
-    assert marked == (on_victims if expected else set()), f"marked for deletion: {sorted(marked)}"
-    assert expected or set(during) == set(before), "pods were replaced"
-    if not expected:
+    bench.measure("nodes evicted from", len({before[name].node for name in marked}), "nodes")
+    if expected:
+        assert marked == on_victims, f"not marked for deletion: {sorted(on_victims - marked)}"
+    else:
+        hit = {before[name].node for name in marked}
+        allowed = RACE if disruption(len(site.workers), count) is Disruption.FULL else 0
+        assert len(hit) <= allowed, f"evicted from {sorted(hit)}: {sorted(marked)}"
         web.expect(ANSWERED, window=Window(start=fault.end, end=last.end), hole=3)
-    wait_until(
+    eventually(
         "each replica once, and Ready",
         lambda: list(view.pods().values()),
         timeout=90,

@@ -15,8 +15,7 @@ from islanding.kube.certificates import Operator
 from islanding.model import Site
 from islanding.outcomes import ALLOWED, CONNECTED, DISCONNECTED, ESTABLISHED, NOT_ESTABLISHED, NOT_READY, READY
 from islanding.probes.of_site import SiteProbes
-from islanding.wait import wait_until
-from islanding.watching import Watch
+from islanding.watching import Watch, eventually
 
 LIMIT = 120.0  # seconds in which everything has to be back
 
@@ -42,7 +41,7 @@ def test_logs_are_kept_and_sent_afterwards(
     back = time.monotonic()
     evidence("kubectl during the cut, which the authenticator logs", refused.stderr.strip())
     assert during == [], f"arrived through a link that was cut: {during}"
-    found = wait_until(
+    found = eventually(
         "the authenticator's log of the cut to arrive",
         lambda: _logged(site, begun, ended),
         timeout=LIMIT,

@@ -12,8 +12,7 @@ from islanding.kube.certificates import Prepared
 from islanding.model import Node, Site
 from islanding.outcomes import ANSWERED, HTTP_NO_ROUTE, HTTP_REFUSED, HTTP_RESET, HTTP_TIMEOUT, READY
 from islanding.probes.of_site import SiteProbes
-from islanding.wait import wait_until
-from islanding.watching import Watch
+from islanding.watching import Watch, eventually
 
 Cut = Callable[..., AbstractContextManager[Applied]]
 Physics = Callable[[str], AbstractContextManager[None]]
@@ -50,16 +49,16 @@ def test_restarted_node_of_a_local_cluster_comes_back(
     ready = probe.nodes(node.name, identity="operator", kubeconfig=certificate.identity.kubeconfig, interval=1.0)
     web = probe.http(f"http://{node.address}:{port}", interval=0.2, timeout=2, name=f"HTTP at {node.place}")
     before = _running(site, node)
-    with watch(ready, web) as (condition, answers):
-        with cut("service-link-down"):
-            with (
-                physics("a machine's restart without the Region's resolver"),
-                cut("node-rebooted", node=node.name, heal_timeout=150) as reboot,
-            ):
-                down = answers.wait_for(LOST, timeout=30, after=reboot.start)
-                up = answers.wait_for(ANSWERED, timeout=150, after=down.end)
-                wait_until("its pods to run again", lambda: _running(site, node) >= before, timeout=60, interval=1)
-                condition.wait_for(READY, timeout=60, after=up.end)
+    with (
+        watch(ready, web) as (condition, answers),
+        cut("service-link-down"),
+        physics("a machine's restart without the Region's resolver"),
+        cut("node-rebooted", node=node.name, heal_timeout=150) as reboot,
+    ):
+        down = answers.wait_for(LOST, timeout=30, after=reboot.start)
+        up = answers.wait_for(ANSWERED, timeout=150, after=down.end)
+        eventually("its pods to run again", lambda: _running(site, node) >= before, timeout=60, interval=1)
+        condition.wait_for(READY, timeout=60, after=up.end)
     measure("restart to first answer, while cut off", up.end - reboot.start, "s")
 
 
@@ -73,20 +72,24 @@ def test_restarted_node_of_an_extended_cluster_stays_empty(
     other = next(worker for worker in site.workers if worker != node)
     before, neighbours = _running(site, node), _running(site, other)
     assert before > 0, "nothing ran on the node before"
+
+    def kubelet_state() -> str:
+        return site.place(node.place).run(["systemctl", "is-active", "kubelet"], check=False).stdout.strip()
+
     with cut("service-link-down"):
         with (
             physics("a machine's restart without the Region's resolver"),
             cut("node-rebooted", node=node.name, heal_timeout=150),
         ):
-            wait_until(
+            eventually(
                 "the kubelet to run again",
-                lambda: site.place(node.place).run(["systemctl", "is-active", "kubelet"], check=False).stdout.strip(),
+                kubelet_state,
                 timeout=120,
                 interval=1,
                 done=lambda state: state in ("active", "activating"),
             )
         with physics("time in which pods would have come back"):
-            said = wait_until(
+            said = eventually(
                 "the kubelet to have failed to reach the control plane",
                 lambda: (
                     site.place(node.place).run(["journalctl", "-b", "-u", "kubelet", "--no-pager"], timeout=60).stdout
@@ -99,4 +102,4 @@ def test_restarted_node_of_an_extended_cluster_stays_empty(
         assert _running(site, node) == 0
         assert _running(site, other) == neighbours
     with physics("the kubelet's reconnection"):
-        wait_until("its pods to run again", lambda: _running(site, node) >= before, timeout=120, interval=1)
+        eventually("its pods to run again", lambda: _running(site, node) >= before, timeout=120, interval=1)

@@ -16,7 +16,7 @@ from islanding.outcomes import CONNECTED, ESTABLISHED
 from islanding.probes import Probe
 from islanding.probes.of_site import SiteProbes
 from islanding.process import run
-from islanding.wait import wait_until
+from islanding.watching import eventually
 
 CONTROL_PLANE_TAINT = "node-role.eks-local.amazonaws.com/control-plane"
 
@@ -43,7 +43,7 @@ def test_sessions_are_established(
     for name in ("service-link", "local-gateway"):
         for prefix in site.session(name).prefixes:
             assert prefix in learned, f"{prefix} of {name} is not in {sorted(learned)}"
-    metric = wait_until(
+    metric = eventually(
         "CloudWatch's ConnectedStatus to be 1",
         lambda: observe(probe.service_link()),
         timeout=20,

@@ -91,7 +91,7 @@ def test_two_labs_live_side_by_side_and_any_death_is_cleared_away(home: Path, be
     assert [] == cgroups.remains(first.id)
     assert "pod/web" in pods(second)
 
-    guard = int(registry._record(second.folder)["guard"])  # type: ignore[index]
+    guard = int(registry._record(second.folder)["guard"])  # type: ignore[index]  # a running lab has its record
     os.kill(guard, signal.SIGKILL)  # nobody is left to sweep: the next command does
     wait_until("the lab to die with its guard", lambda: not live(state), timeout=5.0)
     status = islanding("lab", "status", state=state)

@@ -167,6 +167,77 @@ def test_cases_of_other_sites_are_left_out(folder: Path) -> None:
     assert set(finished(folder)) == {"test_it[there]"}
 
 
+COVERING = """
+import pytest
+
+pytestmark = pytest.mark.site("here")
+
+@pytest.mark.requirement("O-01")
+def test_one(): pass
+
+@pytest.mark.requirement("O-07", "O-01")
+def test_both(): pass
+
+@pytest.mark.requirement("O-10")
+def test_another(): pass
+"""
+EXPERIMENT = """
+version: 1.0.0
+title: A port stays shut.
+description: Nothing is broken here.
+controls:
+  - {name: islanding, provider: {type: python, module: islanding.chaos.controls}}
+runtime: {rollbacks: {strategy: always}}
+extensions:
+  - name: islanding
+    site: here
+    requirements: [O-07]
+    watch:
+      - {name: web, probe: http}
+    expect:
+      - {watch: web, outcome: ANSWERED}
+method:
+  - type: probe
+    name: workload answers
+    tolerance: true
+    provider: {type: python, module: islanding.chaos.probes, func: workload_answers, arguments: {within: 60}}
+rollbacks:
+  - type: action
+    name: nothing to undo
+    provider: {type: python, module: islanding.chaos.actions, func: undo_fault}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept"),
+    [
+        ((), {"test_one", "test_both", "test_another", "a-port"}),
+        (("O-01",), {"test_one", "test_both"}),
+        (("O-07",), {"test_both", "a-port"}),
+        (("O-07", "O-10"), {"test_both", "test_another", "a-port"}),
+        (("O-99",), set()),
+    ],
+)
+def test_cases_of_other_requirements_are_left_out(folder: Path, rows: tuple[str, ...], kept: set[str]) -> None:
+    """With --islanding-requirement, cases and experiments that cover one of the rows are kept, and no others."""
+    (folder / "test_it.py").write_text(COVERING)
+    (folder / "experiments").mkdir()
+    (folder / "experiments" / "a-port.yaml").write_text(EXPERIMENT)
+    listed = run(folder, "--collect-only", "-q", *(a for row in rows for a in ("--islanding-requirement", row)))
+    names = {line.rpartition("::")[2] for line in listed.stdout.splitlines() if "::" in line}
+
+    assert kept == names, listed.stdout
+
+
+def test_a_requirement_that_cannot_be_one_is_refused(folder: Path) -> None:
+    """A slip in the id does not end as a run of nothing."""
+    (folder / "test_it.py").write_text(COVERING)
+    done = run(folder, "--islanding-requirement", "O7")
+
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--islanding-requirement O7" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("marks", "says"),
     [

@@ -191,7 +191,7 @@ def test_a_sampler_that_cannot_run_is_told_at_once(journal: Journal) -> None:
 
 def test_a_place_by_ssh_is_refused(journal: Journal) -> None:
     """There is no Python of ours on a node: the user is told from where to watch instead."""
-    place = Place(name="w1", role="node", address="", enter=("ssh", "w1"), shell=True)  # noqa: S604 - no shell is run
+    place = Place(name="w1", role="node", address="", enter=("ssh", "w1"), by_ssh=True)
 
     with pytest.raises(SetupError, match="reached by SSH"):
         Sampler(place, journal, {"w": make("tcp", host="127.0.0.1", port=1)}, drain=0)

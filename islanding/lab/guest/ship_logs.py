@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Ships the control plane's logs to CloudWatch Logs from a control-plane machine; runs on the machine, standard library only.
+"""Ships the control plane's logs to CloudWatch Logs; runs on a control-plane machine, by the standard library alone.
 
 The journal is the buffer: what could not be sent stays there, and goes when the Region is back (a local cluster's
 control-plane logs are kept locally during a disconnect and sent afterwards: EKS user guide).
@@ -51,7 +51,7 @@ def call(region: str, target: str, body: dict[str, Any], keys: dict[str, str]) -
     """One call of CloudWatch Logs, signed with Signature Version 4; raises OSError when it does not succeed."""
     host = f"logs.{region}.amazonaws.com"
     content = json.dumps(body).encode()
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "content-type": "application/x-amz-json-1.1",
         "host": host,
@@ -61,12 +61,20 @@ def call(region: str, target: str, body: dict[str, Any], keys: dict[str, str]) -
     }
     signed = ";".join(headers)
     scope = f"{now[:8]}/{region}/logs/aws4_request"
-    lines = ["POST", "/", "", *(f"{k}:{v}" for k, v in headers.items()), "", signed, hashlib.sha256(content).hexdigest()]
+    lines = [
+        "POST",
+        "/",
+        "",
+        *(f"{k}:{v}" for k, v in headers.items()),
+        "",
+        signed,
+        hashlib.sha256(content).hexdigest(),
+    ]
     request = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     key = ("AWS4" + keys["SecretAccessKey"]).encode()
     for part in scope.split("/"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    text = "\n".join(["AWS4-HMAC-SHA256", now, scope, request])
+    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{request}"
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     headers["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={keys['AccessKeyId']}/{scope}, SignedHeaders={signed}, Signature={signature}"

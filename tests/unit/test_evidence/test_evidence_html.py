@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from islanding.evidence.bundle import artifacts, latest_run, write_reports
+from islanding.evidence.bundle import latest_run, write_reports
 from islanding.evidence.html import pairs, render_html, seconds
 from islanding.evidence.record import Case, Stretch
 from islanding.evidence.results import evaluate, load_result
@@ -247,18 +247,6 @@ def test_reports_are_made_again_from_the_journal(writer: Writer) -> None:
     assert (again.html.read_bytes(), again.junit.read_bytes()) == before
     assert sorted(path.name for path in folder.iterdir()) == ["journal.jsonl", "junit.xml", "report.html"]
     assert latest_run(folder.parent) == folder
-
-
-def test_logs_and_captures_are_found(tmp_path: Path) -> None:
-    """Folders with logs and captures are named; a link out of the run is not followed."""
-    for name in ("logs/outpost-local/kubelet.log", "captures/link.pcap"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).touch()
-    (tmp_path / "out").symlink_to("/")
-
-    found = artifacts(tmp_path)
-
-    assert found == {"logs": [tmp_path / "logs/outpost-local"], "captures": [tmp_path / "captures"]}
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,33 @@ def test_the_summary_tells_what_matters(run_folder: Path) -> None:
     assert f"report: {run_folder / 'report.html'}" in printed(console)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "kept", "named"),
+    [
+        ("fail", ("logs", "captures"), ["logs", "captures"]),
+        ("inconclusive", ("logs",), ["logs"]),
+        ("fail", (), []),
+        ("pass", ("logs", "captures"), []),
+    ],
+)
+def test_the_summary_says_where_to_look(writer: Writer, verdict: str, kept: tuple[str, ...], named: list[str]) -> None:
+    """A run that did not pass names its folders of logs and captures, one line each, whatever lies below them."""
+    writer.start("s")
+    writer.case("s", "c", 1, 9, verdict, reason="r")
+    writer.add(10, "run-finished", exit_code=0)
+    folder = writer.save().parent
+    for kind in kept:
+        for part in ("w1.journal/4f1c", "w2.journal/9e0a"):
+            (folder / kind / "s" / part).mkdir(parents=True)
+            (folder / kind / "s" / part / "system.journal").touch()
+    console = plain()
+
+    summary(load_result(folder), console)
+
+    lines = [line for line in printed(console).splitlines() if str(folder) in line]
+    assert [f"{kind}: {folder / kind}" for kind in named] == lines
+
+
 def test_the_summary_obeys_no_text(writer: Writer) -> None:
     """Terminal escapes, rich markup and secrets in a message are shown as text, or not at all."""
     writer.start("s")
