@@ -90,7 +90,7 @@ def bench(
 @pytest.mark.site("outpost-extended", "outpost-extended-upstream")
 @pytest.mark.requirement("O-10")
 def test_whole_site_cut_off_keeps_its_pods(bench: Bench) -> None:
-    """Every node cut off for longer than the grace period: all are NotReady, pods run on, none but a race's is evicted."""
+    """Every node cut off beyond the grace period: all are NotReady, pods run on, and none but a race's is evicted."""
     _cut_nodes(bench, len(bench.site.workers), "service-link-down")
 
 
