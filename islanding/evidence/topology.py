@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from islanding.model import Figure, Topology, Wire
 
 _LINE = 13.0  # pixels from one line of a label to the next
 _CHARACTER = 7.5  # width of a character of a label, on the wide side
+_APART = 14.0  # between two wires that join the same boxes
 _NEAR = 0.6  # grid steps: figures closer than this in one direction stand in each other's way in the other
 
 
@@ -84,7 +86,7 @@ def _caption(wire: Wire | None) -> list[str]:
     if wire is None:
         return []
     session = wire.session.replace("-", " ")
-    return [text for text in (session, wire.label if wire.label != wire.session else "") if text]
+    return [text for text in (session, wire.label if wire.label not in (wire.session, session) else "") if text]
 
 
 def draw(topology: Topology, site: str) -> Markup:
@@ -101,17 +103,29 @@ def _draw(topology: Topology, plan: Layout, class_: str, site: str) -> Markup:
         a, b = plan.boxes.get(wire.a), plan.boxes.get(wire.b)
         if a is None or b is None:
             continue
-        wires.append(tag("line", x1=a.x, y1=a.y, x2=b.x, y2=b.y, class_="wire session" if wire.session else "wire"))
+        aside_x, aside_y = _aside(topology, wire, a, b)
+        ends = {"x1": a.x + aside_x, "y1": a.y + aside_y, "x2": b.x + aside_x, "y2": b.y + aside_y}
+        wires.append(tag("line", **ends, class_="wire session" if wire.session else "wire"))
         lines = _caption(wire)
         x, y = _middle(a, b)
+        x, y = x + aside_x, y + aside_y
         for number, line in enumerate(lines):
-            above = -6.0 - 12 * (len(lines) - 1 - number)  # on a level wire: captions stand on it
+            # On a level wire captions stand on it, or hang below it when another wire runs above.
+            above = 13.0 + 12 * number if aside_y > 0 else -6.0 - 12 * (len(lines) - 1 - number)
             across = 4 + 12 * (number - len(lines) / 2 + 0.5)
             class_name = "caption session" if number == 0 and wire.session else "caption"
             captions.append(words(x, y + (above if abs(a.y - b.y) < 1 else across), line, class_name, "middle"))
     boxes = [_box(box) for box in plan.boxes.values()]
     pieces = [group(wires, "wires"), *boxes, group(captions, "captions")]
     return drawing(pieces, plan.width, plan.height, class_, f"Topology of {site}", describe(topology))
+
+
+def _aside(topology: Topology, wire: Wire, a: Box, b: Box) -> tuple[float, float]:
+    """How far a wire is moved across its direction, so that several between the same two boxes are told apart."""
+    together = [w for w in topology.wires if {w.a, w.b} == {wire.a, wire.b}]
+    shift = (together.index(wire) - (len(together) - 1) / 2) * _APART
+    length = math.hypot(b.x - a.x, b.y - a.y) or 1.0
+    return -(b.y - a.y) / length * shift, (b.x - a.x) / length * shift
 
 
 def _middle(a: Box, b: Box) -> tuple[float, float]:
