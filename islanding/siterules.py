@@ -28,11 +28,18 @@ RESERVED_FIRST = 4
 # VPC and subnet sizes (same source) and the service range that EKS accepts (CreateCluster, serviceIpv4Cidr).
 PREFIXES: dict[Loc, tuple[int, int]] = {
     ("region", "vpc_cidr"): (16, 28),
+    ("region", "services"): (8, 26),  # the AWS API is its 10th address, the public resolver its 53rd
     ("region", "region_subnet"): (16, 28),
     ("outpost", "subnet"): (16, 28),
     ("cluster", "service_cidr"): (12, 24),
     ("cluster", "pod_cidr"): (8, 22),  # the controller manager gives each node a /24; room for four
 }
+# What the lab itself uses: links between routers, metadata (RFC 3927), and the Region's end of the service link.
+KEPT = {
+    "the lab's links and the metadata service": IPv4Network("169.254.0.0/16"),
+    "the service link's anchor in the Region": IPv4Network("203.0.113.0/24"),
+}
+KEPT_NAMES = ("ond", "cnd", "edge", "region", "resolver")  # routers and places that every site has
 PLACES = ("outpost", "region")
 RESERVED_ASNS = {23456: "AS_TRANS, RFC 6793", 65535: "RFC 7300"}
 
@@ -84,10 +91,16 @@ def _ranges(document: Document) -> Iterator[Mistake]:
     for loc in SUBNETS:
         if vpc and loc in networks and not networks[loc].subnet_of(vpc):
             yield document.mistake(loc, f"{networks[loc]} is outside region.vpc_cidr {vpc}")
+        elif vpc and loc == ("region", "region_subnet") and loc in networks and vpc[2] not in networks[loc]:
+            yield document.mistake(loc, f"{networks[loc]} must hold the VPC's resolver {vpc[2]}")
+    for loc, net in networks.items():
+        for what, kept in KEPT.items():
+            if net.overlaps(kept):
+                yield document.mistake(loc, f"{net} overlaps {kept}, which {what} has")
     for loc, (low, high) in PREFIXES.items():
-        net = networks.get(loc)
-        if net and not low <= net.prefixlen <= high:
-            yield document.mistake(loc, f"{net}: the prefix length must be from /{low} to /{high}")
+        sized = networks.get(loc)
+        if sized and not low <= sized.prefixlen <= high:
+            yield document.mistake(loc, f"{sized}: the prefix length must be from /{low} to /{high}")
 
 
 def _addresses(document: Document) -> Iterator[Mistake]:
@@ -129,6 +142,8 @@ def _names(document: Document) -> Iterator[Mistake]:
             name = item.get("name")
             if not isinstance(name, str):
                 continue
+            if name in KEPT_NAMES:
+                yield document.mistake((*loc, "name"), f"'{name}' is a name that every site has already")
             if name in seen:
                 first = seen[name]
                 yield document.mistake(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 import pytest
@@ -20,7 +21,12 @@ _PREPARED: dict[str, Prepared] = {}
 
 
 @pytest.fixture(autouse=True)
-def steady_state(site: Site, probe: SiteProbes, observe: Callable[[Probe], Sample]) -> None:
+def steady_state(
+    site: Site,
+    probe: SiteProbes,
+    observe: Callable[[Probe], Sample],
+    physics: Callable[[str], AbstractContextManager[None]],
+) -> None:
     """Before each case the site is well: sessions Established, workers Ready, the workload answering."""
     view = {"identity": "operator", "place": "region" if site.cluster.control_plane == "region" else "operator"}
     wanted = [
@@ -29,15 +35,16 @@ def steady_state(site: Site, probe: SiteProbes, observe: Callable[[Probe], Sampl
         (probe.nodes(**view), READY),
         (probe.http(), ANSWERED),
     ]
-    for what, outcome in wanted:
-        wait_until(
-            f"{what.label} to be {outcome.name} before the case",
-            lambda what=what: observe(what),  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            timeout=RECOVERY,
-            interval=0.5,
-            done=lambda sample, outcome=outcome: sample.outcome == outcome.name,  # type: ignore[misc]  # the same
-        )
-    _wait_for_fresh_heartbeats(site, view["place"])
+    with physics("the site's recovery from what came before"):
+        for what, outcome in wanted:
+            wait_until(
+                f"{what.label} to be {outcome.name} before the case",
+                lambda what=what: observe(what),  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+                timeout=RECOVERY,
+                interval=0.5,
+                done=lambda sample, outcome=outcome: sample.outcome == outcome.name,  # type: ignore[misc]  # the same
+            )
+        _wait_for_fresh_heartbeats(site, view["place"])
 
 
 def _wait_for_fresh_heartbeats(site: Site, place: str) -> None:

@@ -205,13 +205,22 @@ class Lab:
         ranges = node.pod_ranges(conf.cluster, [str(w.address) for w in self.workers])
         for instance in conf.instances:
             if instance.role == "control-plane":
-                files = disks[instance.name]
+                files = {**disks[instance.name], **self._own_setup(instance)}
             elif instance.role == "worker":
                 files = node.worker_files(conf.cluster, str(instance.address), ranges)
             else:
                 files = {}
             self.machines[instance.name] = self._machine(instance, files)
         list(self._pool.map(Machine.create_disk, self.machines.values()))
+
+    def _own_setup(self, instance: Instance) -> dict[str, MachineFile]:
+        """What cloud-init would do: control-plane machines are the service's, set up by it and not by user data."""
+        name = private_dns_name(str(instance.address), self.conf.region.name).split(".")[0]
+        return {
+            "/etc/cloud/cloud-init.disabled": MachineFile(),
+            "/etc/hostname": MachineFile(f"{name}\n".encode()),
+            "/home/ec2-user/.ssh/authorized_keys": MachineFile(self.account.ssh_public_key + b"\n"),
+        }
 
     def _power_on(self, names: Iterable[str]) -> None:
         list(self._pool.map(lambda name: self.machines[name].power_on(), names))

@@ -18,7 +18,7 @@ from islanding.probes.of_site import SiteProbes
 from islanding.watching import Watch, eventually
 
 Cut = Callable[..., AbstractContextManager[Applied]]
-SLACK = 12.0  # seconds beyond grace and toleration in which an eviction would have to show
+SLACK = 8.0  # seconds beyond grace and toleration in which an eviction would have to show
 
 
 @dataclass(frozen=True)

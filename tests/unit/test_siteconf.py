@@ -50,7 +50,7 @@ cluster:
 instances:
   - {name: cp-1, role: control-plane, address: 10.2.1.11}
   - {name: worker-1, role: worker, address: 10.2.1.21, where: outpost}
-  - {name: edge, role: proxy, address: 10.2.0.5, where: region}
+  - {name: gateway, role: proxy, address: 10.2.0.5, where: region}
 desks:
   - {name: operator, role: operator, address: 192.168.10.10}
   - {name: client, role: client, address: 192.168.10.20}
@@ -122,6 +122,9 @@ def test_a_good_file_is_understood(load: Load) -> None:
         ("10.42.0.0/16", "10.42.0.0", "26: cluster.pod_cidr: '10.42.0.0' is not an IPv4 range such as 10.2.1.0/24"),
         ("10.42.0.0/16", "10.42.0.0/24", "26: cluster.pod_cidr: 10.42.0.0/24: the prefix length must be from /8 to /22"),
         ("10.20.0.0/26", "10.2.9.0/26", "14: outpost.service_link_cidr: 10.2.9.0/26 overlaps region.vpc_cidr 10.2.0.0/16 (line 7)"),
+        ("198.51.100.0/24", "198.51.100.0/27", "9: region.services: 198.51.100.0/27: the prefix length must be from /8 to /26"),
+        ("198.51.100.0/24", "203.0.113.0/24", "9: region.services: 203.0.113.0/24 overlaps 203.0.113.0/24, which the service link's anchor in the Region has"),
+        ("region_subnet: 10.2.0.0/24", "region_subnet: 10.2.0.4/30", "8: region.region_subnet: 10.2.0.4/30 must hold the VPC's resolver 10.2.0.2\n8: region.region_subnet: 10.2.0.4/30: the prefix length must be from /16 to /28\n34: instances[2].address: 10.2.0.5 is kept by AWS: the first 4 addresses of 10.2.0.4/30 and its last"),
         ("10.42.0.0/16", "172.20.0.0/20", "26: cluster.pod_cidr: 172.20.0.0/20 overlaps cluster.service_cidr 172.20.0.0/16 (line 25)"),
         ("region_subnet: 10.2.0.0/24", "region_subnet: 10.2.0.0/23", "13: outpost.subnet: 10.2.1.0/24 overlaps region.region_subnet 10.2.0.0/23 (line 8)"),
         ("region_subnet: 10.2.0.0/24", "region_subnet: 10.3.0.0/24", "8: region.region_subnet: 10.3.0.0/24 is outside region.vpc_cidr 10.2.0.0/16\n34: instances[2].address: 10.2.0.5 is outside region.region_subnet 10.3.0.0/24"),
@@ -132,7 +135,7 @@ def test_a_good_file_is_understood(load: Load) -> None:
         ("192.168.10.53", "192.168.10.20", "38: resolver.address: 192.168.10.20 is taken by desks[1].address (line 37)"),
         ("192.168.10.53", "192.168.10.255", "38: resolver.address: 192.168.10.255 is the network or broadcast address of 192.168.10.0/24"),
         ("192.168.10.53", "192.168.11.53", "38: resolver.address: 192.168.11.53 is outside lan.cidr 192.168.10.0/24"),
-        ("name: client", "name: edge", "37: desks[1].name: 'edge' is taken by instances[2] (line 34)"),
+        ("name: client", "name: gateway", "37: desks[1].name: 'gateway' is taken by instances[2] (line 34)"),
         ("name: cp-1", "name: Cp_1", "32: instances[0].name: 'Cp_1' is not a name of up to 13 lower-case letters, digits and hyphens"),
         ("asn: 64512", "asn: 0", "19: routers.region-edge.asn: 0 is out of range; it must be at least 1"),
         ("asn: 64512", "asn: 4294967295", "19: routers.region-edge.asn: 4294967295 is out of range; it must be at most 4294967294"),
