@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from islanding.lab import kubernetes, namespaces, underlay
 from islanding.lab.account import METRIC_INTERVAL, OPERATOR_ROLE, STRANGER_ROLE, VIFS
+from islanding.lab.desk import SSH_CONFIG
 from islanding.lab.drawing import topology
 from islanding.model import (
     AwsAccess,
@@ -153,10 +154,8 @@ def _ssh_config(lab: Lab) -> Path:
         head = [f"Host {instance.name} {instance.address}", f"  HostName {instance.address}"]
         at_desk += [*head, *common]
         from_host += [*head, *common, f"  ProxyCommand {shlex.join(enter)} %h %p"]
-    path = home / "ssh_config"
-    path.write_text("\n".join([*at_desk, ""]))
-    (home / ".ssh").mkdir(exist_ok=True)
-    (home / ".ssh" / "config").write_text("\n".join([*at_desk, ""]))
+    path = home / SSH_CONFIG
+    path.write_text("\n".join([*at_desk, ""]))  # in place: it is mounted at the desk already
     (lab.folder / "ssh_config").write_text("\n".join([*from_host, ""]))
     return path
 

@@ -36,7 +36,11 @@ class Desk:
         lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in self.hosts.items())]
         (etc / "hosts").write_text("\n".join(lines) + "\n")
         (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
-        mounts = " && ".join(f"mount --bind {etc / name} /etc/{name}" for name in _FILES)
+        ssh = self.home / SSH_CONFIG
+        ssh.touch()
+        targets = {f"/etc/{name}": etc / name for name in _FILES} | {"/etc/ssh/ssh_config": ssh}
+        # OpenSSH looks for the user's home in the password file, not in $HOME: the system's file is the desk's own.
+        mounts = " && ".join(f"mount --bind {source} {target}" for target, source in targets.items())
         # Read by the shell itself, so that the number is its own, as the host's /proc gives it.
         tell = "read -r pid _ < /proc/self/stat && echo $pid && exec cat"
         script = f"{mounts} && mount --bind {HOST_PROC} /proc && hostname {self.name} && {tell}"
@@ -75,6 +79,7 @@ def _enter(pid: int) -> tuple[str, ...]:
     return ("nsenter", "--target", str(pid), "--mount", "--uts", "--net", "--")
 
 
+SSH_CONFIG = ".etc/ssh_config"  # below the desk's home; may be filled in later
 _FILES = ("resolv.conf", "hosts", "nsswitch.conf")
 
 
