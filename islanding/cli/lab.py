@@ -21,6 +21,8 @@ from islanding.errors import LabError
 from islanding.journal import Event
 from islanding.lab import cgroups, launch, registry
 from islanding.model import Site
+from islanding.probes.of_site import SiteProbes
+from islanding.sampling import observe
 
 
 class SiteName(click.ParamType[str]):
@@ -130,6 +132,8 @@ def _status(lab: registry.Lab) -> dict[str, object]:
         known["memory_mib"] = cgroups.rss_bytes(lab.id) >> 20
         known["places"] = {p.name: {"role": p.role, "address": p.address} for p in site.places}
         known["endpoint"] = site.cluster.endpoint
+        probes = SiteProbes(site)
+        known["sessions"] = {s.name: observe(site, probes.bgp(s.name)).text for s in site.sessions}
     return known
 
 
@@ -137,12 +141,16 @@ def _print_status(console: Console, status: dict[str, object]) -> None:
     table = Table(title=f"{status['site']} ({status['id']}): {status['state']}", title_justify="left", box=None)
     places = status.get("places")
     if isinstance(places, dict):
-        table.caption = f"{status['memory_mib']} MiB, API at {status['endpoint']}"
         for column in ("place", "role", "address"):
             table.add_column(column)
         for name, place in places.items():
             table.add_row(name, place["role"], place["address"])
     console.print(table)
+    sessions = status.get("sessions")
+    if isinstance(sessions, dict):
+        for name, state in sessions.items():
+            console.print(f" BGP {name}: {state}", highlight=False)
+        console.print(f" API at {status['endpoint']}, {status['memory_mib']} MiB\n", highlight=False, soft_wrap=True)
 
 
 def _site(lab_name: str | None) -> tuple[registry.Lab, Site]:

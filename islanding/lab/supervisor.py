@@ -51,7 +51,7 @@ def main() -> None:
             topology=site.topology.model_dump(),
             facts={**site.facts, **versions},
         )
-        threading.Event().wait()
+        _watch_region(lab, journal)
     except _Down:
         os._exit(0)  # not sys.exit, which would wait for threads: the kernel ends everything with the lab's pid 1
     except IslandingError as error:
@@ -61,6 +61,18 @@ def main() -> None:
         traceback.print_exc()
         what = f"the lab's supervisor failed: {type(error).__name__}: {error}"
         _fail(folder, what, "")
+
+
+def _watch_region(lab: Lab, journal: Journal) -> NoReturn:
+    """Tell the journal what goes wrong inside the Region: a site whose AWS failed proves nothing."""
+    told = 0
+    never = threading.Event()
+    while True:
+        never.wait(1.0)
+        errors = lab.account.region.errors
+        for error in errors[told:]:
+            journal.append("site-failed", reason=f"the lab's Region failed: {error}")
+        told = len(errors)
 
 
 def _fail(folder: Path, what: str, fix: str) -> NoReturn:
