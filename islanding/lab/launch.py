@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,11 +128,10 @@ def _follow(
     on_event: Callable[[Event], None],
     cancelled: Callable[[], bool],
 ) -> Lab:
-    deadline = time.monotonic() + READY_TIMEOUT
-    failure = folder / "failure.json"
     with events.open() as tail:
         tail.seek(0, os.SEEK_END)
-        while True:
+
+        def look() -> Lab | LabError | None:
             for line in tail:
                 event = parse(line)
                 if event is not None and event.get("site") == site:
@@ -141,21 +139,17 @@ def _follow(
             lab = next((lab for lab in registry.all_labs() if lab.folder == folder), None)
             if lab is not None and lab.ready:
                 return lab
-            if failure.exists() or guard.poll() is not None:
-                raise _failed(folder, site)
-            if cancelled():
-                raise LabError(f"{site} was interrupted while it came up")
-            if time.monotonic() > deadline:
-                raise LabError(f"{site} was not ready within {READY_TIMEOUT:g} s", f"logs: {folder / 'logs'}")
-            _pause()
+            if (folder / "failure.json").exists() or guard.poll() is not None:
+                return _failed(folder, site)
+            return LabError(f"{site} was interrupted while it came up") if cancelled() else None
 
-
-def _pause() -> None:
-    """Wait for more of the journal: bounded by the caller's deadline."""
-    try:
-        wait_until("the journal to grow", lambda: False, timeout=0.05, interval=0.05)
-    except WaitTimeout:
-        return
+        try:
+            found = wait_until(f"{site} to be ready", look, timeout=READY_TIMEOUT)
+        except WaitTimeout as late:
+            raise LabError(f"{site} was not ready within {READY_TIMEOUT:g} s", f"logs: {folder / 'logs'}") from late
+    if found is None or isinstance(found, LabError):
+        raise found or LabError(f"{site} did not come up")
+    return found
 
 
 def _failed(folder: Path, site: str) -> LabError:
