@@ -16,7 +16,7 @@ from pathlib import Path
 
 from islanding.errors import LabError
 from islanding.journal import Journal
-from islanding.lab import dns, kernel, kubernetes, namespaces, node, proxy, underlay
+from islanding.lab import dns, guest, kernel, kubernetes, namespaces, node, proxy, underlay
 from islanding.lab.account import Account
 from islanding.lab.control_plane import ControlPlane, private_dns_name
 from islanding.lab.desk import Desk, OpenDesk
@@ -254,6 +254,9 @@ class Lab:
         own_name = private_dns_name(str(instance.address), self.conf.region.name)
         hosts = f"127.0.0.1 localhost\n{instance.address} {own_name} {own_name.split('.')[0]}\n"
         common = {
+            "/etc/cloud/cloud.cfg.d/05_logging.cfg": MachineFile(guest.text("logging.cfg")),
+            # Its local stage looks for metadata before there is a network; here the network is there from the start.
+            "/etc/systemd/system/cloud-init-local.service": MachineFile(target="/dev/null"),
             "/etc/hosts": MachineFile(hosts.encode()),
             "/etc/resolv.conf": MachineFile(
                 f"nameserver {self.at.vpc_resolver}\noptions timeout:2 attempts:2\n".encode()
