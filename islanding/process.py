@@ -37,6 +37,11 @@ class CommandFailed(IslandingError):
         self.result = result
 
 
+def dying_with_parent(argv: Sequence[str]) -> list[str]:
+    """The argument vector whose process gets SIGTERM when the thread that starts it ends, also by SIGKILL."""
+    return ["setpriv", "--pdeathsig", "TERM", "--", *argv]
+
+
 def run(
     argv: Sequence[str],
     *,

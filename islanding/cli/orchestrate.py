@@ -23,6 +23,7 @@ from islanding.faults.heal import heal
 from islanding.journal import Journal
 from islanding.lab import cgroups, launch, parts, registry
 from islanding.paths import content_dir
+from islanding.process import dying_with_parent
 from islanding.process import run as run_command
 from islanding.runs import JOURNAL
 
@@ -136,13 +137,14 @@ class Run:
             journal=self.journal.path,
             logs=self.folder / "logs" / site,
             cancelled=self._stop.is_set,
+            tied=True,
         )
 
     def _cases(self, wanted: SiteRun, lab: registry.Lab, journal: Journal) -> None:
         log = self.folder / "logs" / wanted.site / "pytest.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                wanted.command(lab.site_file, self.folder),
+                dying_with_parent(wanted.command(lab.site_file, self.folder)),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

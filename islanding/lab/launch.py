@@ -17,6 +17,7 @@ from islanding.errors import LabError, SetupError
 from islanding.journal import Event, parse
 from islanding.lab import limits, parts, registry
 from islanding.lab.registry import Lab
+from islanding.process import dying_with_parent
 from islanding.wait import WaitTimeout, wait_until
 
 READY_TIMEOUT = 300.0  # seconds; a bring-up takes about 20 on two free cores
@@ -32,14 +33,17 @@ def up(
     logs: Path | None = None,
     on_event: Callable[[Event], None] = lambda _event: None,
     cancelled: Callable[[], bool] = lambda: False,
+    tied: bool = False,
 ) -> Lab:
     """Bring a site up in a lab of its own and return it once it is ready.
 
-    `site` is the name of a reference site, or the path of a site's folder or `site.yaml`.
-    `journal` takes the bring-up's events (default: a file among the lab's logs); `logs` keeps the parts' logs (default:
-    the lab's folder, from which they go to the state folder when the lab ends). `cancelled` is asked all the time: when
-    it says True the bring-up ends with LabError. Raises SetupError for what the machine or the site file lacks,
-    LabError when the lab does not come up; nothing is left behind then.
+    `site` is the name of a reference site, or the path of a site's folder or `site.yaml`. `journal` takes the
+    bring-up's events (default: a file among the lab's logs); `logs` keeps the parts' logs (default: the lab's folder,
+    from which they go to the state folder when the lab ends). `cancelled` is asked all the time: when it says True the
+    bring-up ends with LabError. `tied`: the lab goes when the calling thread does, also by SIGKILL.
+
+    Raises SetupError for what the machine or the site file lacks, LabError when the lab does not come up; nothing is
+    left behind then.
     """
     require_root()
     path = _site_file(site)
@@ -68,7 +72,7 @@ def up(
                 "versions": found.versions,
             }
             (folder / "request.json").write_text(json.dumps(request))
-            guard = _start_guard(folder)
+            guard = _start_guard(folder, tied)
             lab = _follow(folder, conf.name, guard, events, on_event, cancelled)
             _guards[lab.id] = guard
             return lab
@@ -109,10 +113,11 @@ def _site_file(site: str) -> Path:
     return path
 
 
-def _start_guard(folder: Path) -> subprocess.Popen[bytes]:
+def _start_guard(folder: Path, tied: bool) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "islanding.lab.guard", str(folder)]
     with (folder / "logs" / "guard.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "islanding.lab.guard", str(folder)],
+            dying_with_parent(command) if tied else command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
