@@ -20,7 +20,7 @@ from islanding.lab import dns, guest, kernel, kubernetes, namespaces, node, prox
 from islanding.lab.account import Account
 from islanding.lab.control_plane import ControlPlane, private_dns_name
 from islanding.lab.desk import Desk, OpenDesk
-from islanding.lab.machine import Machine, MachineFile, MachineSpec, Nic
+from islanding.lab.machine import SSH_USER, Machine, MachineFile, MachineSpec, Nic
 from islanding.lab.pki import Authority
 from islanding.lab.router import Router
 from islanding.siteconf import Instance, SiteConf
@@ -219,7 +219,7 @@ class Lab:
         return {
             "/etc/cloud/cloud-init.disabled": MachineFile(),
             "/etc/hostname": MachineFile(f"{name}\n".encode()),
-            "/home/ec2-user/.ssh/authorized_keys": MachineFile(self.account.ssh_public_key + b"\n"),
+            f"/home/{SSH_USER}/.ssh/authorized_keys": MachineFile(self.account.ssh_public_key + b"\n"),
         }
 
     def _power_on(self, names: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ from islanding.lab import kubernetes, namespaces, underlay
 from islanding.lab.account import METRIC_INTERVAL, OPERATOR_ROLE, STRANGER_ROLE, VIFS
 from islanding.lab.desk import SSH_CONFIG
 from islanding.lab.drawing import topology
+from islanding.lab.machine import SSH_USER
 from islanding.model import (
     AwsAccess,
     Cluster,
@@ -35,7 +36,6 @@ _ROLES: dict[RouterRole, str] = {
     "customer-network-device": underlay.CND,
     "region-edge": underlay.EDGE,
 }
-SSH_USER = "ec2-user"
 
 
 def describe(lab: Lab) -> Site:

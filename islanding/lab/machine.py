@@ -25,6 +25,8 @@ from islanding.lab.plan import End, Link, Namespace, NetworkPlan, Route
 from islanding.process import Result, run
 from islanding.wait import wait_until
 
+SSH_USER = "ec2-user"  # of the machine image, who may do everything by sudo
+
 
 @dataclass(frozen=True)
 class Nic:
