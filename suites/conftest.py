@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 import pytest
 
+from islanding.faults.apply import Applied
 from islanding.kube.certificates import Operator, Prepared
 from islanding.model import Sample, Site
-from islanding.outcomes import ANSWERED, ESTABLISHED, READY
+from islanding.outcomes import ANSWERED, DISCONNECTED, ESTABLISHED, READY
 from islanding.probes import Probe
 from islanding.probes.of_site import SiteProbes
 from islanding.wait import wait_until
+from islanding.watching import eventually
 
 RECOVERY = 90.0  # seconds for a site to be well again after the case before
 _PREPARED: dict[str, Prepared] = {}
@@ -59,6 +61,31 @@ def _wait_for_fresh_heartbeats(site: Site, place: str) -> None:
         return [n.name for n in site.workers if renewed.get(n.name, since) <= since]
 
     wait_until("every worker to renew its lease", stale, timeout=RECOVERY, interval=0.5, done=lambda late: not late)
+
+
+@pytest.fixture
+def away(
+    cut: Callable[..., AbstractContextManager[Applied]], probe: SiteProbes, observe: Callable[[Probe], Sample]
+) -> Callable[..., AbstractContextManager[Applied]]:
+    """Holds the cut of the service link, and is satisfied only once the Region says itself that the Outpost is gone.
+
+    BGP being down is not enough: a route that avoids the session would leave the Region in reach, and every claim about
+    its absence would be empty.
+    """
+
+    @contextmanager
+    def hold() -> Iterator[Applied]:
+        with cut("service-link-down") as fault:
+            eventually(
+                "CloudWatch to say that the service link is down",
+                lambda: observe(probe.service_link()),
+                timeout=30,
+                interval=0.2,
+                done=lambda sample: sample.outcome == DISCONNECTED.name,
+            )
+            yield fault
+
+    return hold
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from islanding.watching import Watch
 def test_region_control_plane_is_out_of_reach(
     probe: SiteProbes,
     watch: Callable[..., Watch],
-    cut: Callable[..., AbstractContextManager[Applied]],
+    away: Callable[..., AbstractContextManager[Applied]],
     physics: Callable[[str], AbstractContextManager[None]],
 ) -> None:
     """Kubectl times out in the TLS handshake where a proxy ends TCP, and in the dial where nothing does.
@@ -34,7 +34,7 @@ def test_region_control_plane_is_out_of_reach(
     with watch(directly, by_proxy, drain=40) as (direct, proxied):
         direct.wait_for(ALLOWED, timeout=15)
         proxied.wait_for(ALLOWED, timeout=15)
-        with cut("service-link-down") as fault, physics("kubectl's dial of 30 s"):
+        with away() as fault, physics("kubectl's dial of 30 s"):
             first = direct.wait_for(API_UNREACHABLE, timeout=60, after=fault.end)
             second = proxied.wait_for(API_TLS_TIMEOUT, timeout=60, after=fault.end)
         with physics("calls that met the cut"):

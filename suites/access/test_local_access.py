@@ -23,13 +23,13 @@ Physics = Callable[[str], AbstractContextManager[None]]
 @pytest.mark.site("outpost-local")
 @pytest.mark.requirement("O-06")
 def test_iam_is_unauthorized_while_the_region_is_away(
-    probe: SiteProbes, watch: Callable[..., Watch], cut: Cut, physics: Physics
+    probe: SiteProbes, watch: Callable[..., Watch], away: Cut, physics: Physics
 ) -> None:
     """An IAM identity is refused with Unauthorized, although the control plane is on the Outpost and answers."""
     by_iam = probe.kubectl("get", "svc", identity="operator", interval=3, overlap=14)
     with watch(by_iam, drain=40) as iam:
         iam.wait_for(ALLOWED, timeout=15)
-        with cut("service-link-down") as fault, physics("the authenticator's dial of STS, 30 s"):
+        with away() as fault, physics("the authenticator's dial of STS, 30 s"):
             refused = iam.wait_for(UNAUTHORIZED, timeout=90, after=fault.end + 1)
         with physics("calls that met the cut"):
             iam.wait_for(ALLOWED, timeout=60, after=refused.end)
@@ -44,7 +44,7 @@ def test_certificate_outlives_the_service_link(
     certificate: Prepared,
     probe: SiteProbes,
     watch: Callable[..., Watch],
-    cut: Cut,
+    away: Cut,
     evidence: Callable[[str, str], None],
 ) -> None:
     """An operator who prepared a client certificate keeps access while the Region is away."""
@@ -63,7 +63,7 @@ def test_certificate_outlives_the_service_link(
         interval=0.5,
     )
     with watch(by_certificate, probe.bgp("service-link")) as (access, session):
-        with cut("service-link-down") as fault:
+        with away() as fault:
             last = access.wait_for(ALLOWED, timeout=30, after=fault.end + 10)
         access.wait_for(ALLOWED, timeout=30, after=last.end + 2)
     session.expect("NOT_ESTABLISHED", window=Window(start=fault.end + 1, end=last.end))
@@ -76,6 +76,7 @@ def test_certificate_cannot_be_made_during_the_cut(
     site: Site,
     operator: Operator,
     certificate: Prepared,
+    away: Cut,
     cut: Cut,
     physics: Physics,
     evidence: Callable[[str, str], None],
@@ -86,7 +87,7 @@ def test_certificate_cannot_be_made_during_the_cut(
     """
     unbound = operator.prepare("nobody-bound", role="")
     foreign = operator.foreign("admin-foreign")
-    with cut("service-link-down"):
+    with away():
         operator.forget_token()
         with physics("the authenticator's dial of STS, 30 s"):
             asked, _ = operator.request("too-late")
@@ -118,7 +119,7 @@ def _as(operator: Operator, kubeconfig: str) -> Result:
 @pytest.mark.site("outpost-local")
 @pytest.mark.requirement("O-13")
 def test_a_hosts_entry_or_local_resolver_keeps_the_name(
-    site: Site, certificate: Prepared, operator: Operator, cut: Cut, evidence: Callable[[str, str], None]
+    site: Site, certificate: Prepared, operator: Operator, away: Cut, cut: Cut, evidence: Callable[[str, str], None]
 ) -> None:
     """With the Region away the cluster's name is known by a local resolver or a hosts entry; else the failure is DNS's.
 
@@ -130,7 +131,7 @@ def test_a_hosts_entry_or_local_resolver_keeps_the_name(
     kubectl = ["kubectl", f"--kubeconfig={certificate.identity.kubeconfig}", "get", "svc"]
     region_only = with_files(site.facts["region_resolver"])
     region_and_hosts = with_files(site.facts["region_resolver"], entry)
-    with cut("service-link-down"):
+    with away():
         said = {
             "site's resolver": operator.place.run(kubectl, check=False),
             "Region's resolver": operator.place.run([*region_only, *kubectl], check=False),

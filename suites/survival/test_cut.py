@@ -66,7 +66,7 @@ def _lowest(site: Site, metric: str, since: datetime) -> float:
 @BOTH
 @pytest.mark.requirement("O-09")
 def test_workload_answers_through_the_cut(
-    site: Site, probe: SiteProbes, watch: Callable[..., Watch], cut: Cut, measure: Callable[..., None]
+    site: Site, probe: SiteProbes, watch: Callable[..., Watch], away: Cut, measure: Callable[..., None]
 ) -> None:
     """The workload answers clients on the site's LAN without a gap, before, through and after the cut, on each node."""
     port = site.workload.url.rsplit(":", 1)[1]
@@ -76,7 +76,7 @@ def test_workload_answers_through_the_cut(
     ]
     stream = probe.http_stream(name="one long-lived connection", interval=0.2)
     with watch(*lanes, stream) as watched:
-        with cut("service-link-down") as fault:
+        with away() as fault:
             last = watched.lanes[0].wait_for(ANSWERED, timeout=30, after=fault.end + HOLD)
         for lane in watched:
             lane.wait_for(ANSWERED, timeout=30, after=last.end + 3)
@@ -88,12 +88,12 @@ def test_workload_answers_through_the_cut(
 
 @BOTH
 @pytest.mark.requirement("O-09")
-def test_names_of_the_region_are_lost(site: Site, cut: Cut, evidence: Callable[[str, str], None]) -> None:
+def test_names_of_the_region_are_lost(site: Site, away: Cut, evidence: Callable[[str, str], None]) -> None:
     """A node cannot resolve names of the Region while the link is cut: its resolver is there."""
     name = f"sts.{site.aws.region}.amazonaws.com"
     node = site.place(site.workers[0].place)
     before = node.run(["getent", "hosts", name], check=False, timeout=60)
-    with cut("service-link-down"):
+    with away():
         during = node.run(["getent", "hosts", name], check=False, timeout=60)
     evidence(f"getent hosts {name}, before", before.stdout)
     evidence("during", f"exit code {during.exit_code}: {during.stdout or during.stderr or '(nothing)'}")
@@ -106,7 +106,7 @@ def test_names_of_the_region_are_lost(site: Site, cut: Cut, evidence: Callable[[
 def test_uncached_image_cannot_be_pulled(
     site: Site,
     certificate: Prepared,
-    cut: Cut,
+    away: Cut,
     evidence: Callable[[str, str], None],
     physics: Callable[[str], AbstractContextManager[None]],
 ) -> None:
@@ -114,23 +114,21 @@ def test_uncached_image_cannot_be_pulled(
     registry = f"{site.aws.account}.dkr.ecr.{site.aws.region}.amazonaws.com"
     place = next(p for p in site.places if p.role == "operator")
     kubectl = ["kubectl", f"--kubeconfig={certificate.identity.kubeconfig}"]
-    place.run([*kubectl, "delete", "pod", "cached", "uncached", "--ignore-not-found", "--now"])
+    remove = [*kubectl, "delete", "pod", "cached", "uncached", "--ignore-not-found", "--now"]
+    place.run(remove)
 
     def failed_pull() -> str:
         return place.run([*kubectl, "get", "events", "--field-selector", _FAILED, "-o", _MESSAGES]).stdout.strip()
 
-    with cut("service-link-down"):
-        for name, image in (("cached", site.workload.image), ("uncached", f"{registry}/web:never-seen")):
-            place.run([*kubectl, "apply", "-f", "-"], stdin=_pod(name, image))
-        place.run([*kubectl, "wait", "--for=condition=Ready", "pod/cached", "--timeout=30s"])
-        with physics("the resolver's time limit, in which the pull fails"):
-            event = eventually(
-                "the event of a failed pull",
-                failed_pull,
-                timeout=90,
-                interval=1,
-            )
-    place.run([*kubectl, "delete", "pod", "cached", "uncached", "--ignore-not-found", "--now"])
+    try:
+        with away():
+            for name, image in (("cached", site.workload.image), ("uncached", f"{registry}/web:never-seen")):
+                place.run([*kubectl, "apply", "-f", "-"], stdin=_pod(name, image))
+            place.run([*kubectl, "wait", "--for=condition=Ready", "pod/cached", "--timeout=30s"])
+            with physics("the resolver's time limit, in which the pull fails"):
+                event = eventually("the event of a failed pull", failed_pull, timeout=90)
+    finally:
+        place.run(remove)
     evidence("event of the pod without its image", event)
     assert registry in event, event
     assert "lookup" in event or "i/o timeout" in event, event

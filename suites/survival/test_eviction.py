@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from islanding.errors import InconclusiveError
 from islanding.faults.apply import Applied
 from islanding.kube.eviction import RACE, Disruption, disruption, evicts
 from islanding.model import Place, Site, Window
@@ -163,6 +164,8 @@ def _cut_nodes(bench: Bench, count: int, kind: str) -> None:
     else:
         hit = {before[name].node for name in marked}
         allowed = RACE if disruption(len(site.workers), count) is Disruption.FULL else 0
+        if len({before[name].node for name in on_victims}) <= allowed:
+            raise InconclusiveError("all pods were on one node: whether the others are spared was not seen")
         assert len(hit) <= allowed, f"evicted from {sorted(hit)}: {sorted(marked)}"
         web.expect(ANSWERED, window=Window(start=fault.end, end=last.end), hole=3)
     eventually(

@@ -25,13 +25,13 @@ LIMIT = 120.0  # seconds in which everything has to be back
 def test_logs_are_kept_and_sent_afterwards(
     site: Site,
     operator: Operator,
-    cut: Callable[..., AbstractContextManager[Applied]],
+    away: Callable[..., AbstractContextManager[Applied]],
     physics: Callable[[str], AbstractContextManager[None]],
     measure: Callable[..., None],
     evidence: Callable[[str, str], None],
 ) -> None:
     """What a local control plane logs during the cut is not lost: it is in CloudWatch Logs once the Region is back."""
-    with cut("service-link-down"):
+    with away():
         operator.forget_token()
         begun = datetime.now(UTC)
         with physics("the authenticator's dial of STS, 30 s"):

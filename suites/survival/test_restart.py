@@ -39,6 +39,7 @@ def test_restarted_node_of_a_local_cluster_comes_back(
     certificate: Prepared,
     probe: SiteProbes,
     watch: Callable[..., Watch],
+    away: Cut,
     cut: Cut,
     physics: Physics,
     measure: Callable[..., None],
@@ -51,7 +52,7 @@ def test_restarted_node_of_a_local_cluster_comes_back(
     before = _running(site, node)
     with (
         watch(ready, web) as (condition, answers),
-        cut("service-link-down"),
+        away(),
         physics("a machine's restart without the Region's resolver"),
         cut("node-rebooted", node=node.name, heal_timeout=150) as reboot,
     ):
@@ -65,7 +66,7 @@ def test_restarted_node_of_a_local_cluster_comes_back(
 @pytest.mark.site("outpost-extended")
 @pytest.mark.requirement("O-11", "O-09")
 def test_restarted_node_of_an_extended_cluster_stays_empty(
-    site: Site, cut: Cut, physics: Physics, evidence: Callable[[str, str], None]
+    site: Site, away: Cut, cut: Cut, physics: Physics, evidence: Callable[[str, str], None]
 ) -> None:
     """A node that restarts during the cut starts no pod until the Region is back, and nobody takes its pods over."""
     node = _busiest(site)
@@ -76,7 +77,7 @@ def test_restarted_node_of_an_extended_cluster_stays_empty(
     def kubelet_state() -> str:
         return site.place(node.place).run(["systemctl", "is-active", "kubelet"], check=False).stdout.strip()
 
-    with cut("service-link-down"):
+    with away():
         with (
             physics("a machine's restart without the Region's resolver"),
             cut("node-rebooted", node=node.name, heal_timeout=150),

@@ -96,7 +96,10 @@ def test_extended_control_plane_is_in_the_region(
     instances = call(site, "ec2", "describe_instances", wanted)
     placed = {i["PrivateIpAddress"]: i for r in instances["Reservations"] for i in r["Instances"]}
     assert set(placed) == {n.address for n in site.workers}
+    assert {i.get("OutpostArn") for i in placed.values()} == {site.outpost_arn}
     assert not set(placed) & set(site.cluster.control_plane_addresses)
+    region = next(p for p in site.places if p.role == "region").run(["getent", "ahostsv4", site.cluster.endpoint[8:]])
+    assert {line.split()[0] for line in region.stdout.splitlines()} == set(site.cluster.control_plane_addresses)
 
 
 def _describe(site: Site) -> dict[str, Any]:
