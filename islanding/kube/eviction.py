@@ -12,10 +12,11 @@ from __future__ import annotations
 from enum import StrEnum
 
 UNHEALTHY_SHARE = 0.55  # --unhealthy-zone-threshold
-# Nodes that may be evicted from although the rule says none. Nodes are found NotReady one after the other, and until enough
-# of them are, the zone counts as normal: the first may have its taint by then, and keeps it in a partly disrupted zone. In
-# a fully disrupted one the controller takes taints back while its own worker may be putting one on. One node at most, by
-# the rate limit of one in ten seconds (docs/measurements.md 5); AWS saw one node go as well, and suspected a race.
+# Nodes that may be evicted from although the rule says none. Nodes are found NotReady one after the other, and until
+# enough of them are, the zone counts as normal: the first may have its taint by then, and keeps it in a partly
+# disrupted zone. In a fully disrupted one the controller takes taints back while its own worker may be putting one on.
+# One node at most, by the rate limit of one in ten seconds (docs/measurements.md 5); AWS saw one node go as well, and
+# suspected a race.
 RACE = 1
 FEW = 2  # up to so many nodes not ready a zone counts as normal, whatever their share
 

@@ -105,7 +105,7 @@ def test_majority_of_three_nodes_is_evicted_from(bench: Bench) -> None:
 @pytest.mark.site("outpost-extended-upstream")
 @pytest.mark.requirement("O-10")
 def test_majority_of_five_nodes_is_not_evicted_from(bench: Bench) -> None:
-    """With three of five nodes cut off the control plane takes itself to be the one that is cut: at most a race's node goes."""
+    """With three of five nodes cut off the control plane takes itself to be cut: none but a race's node is evicted."""
     _cut_nodes(bench, 3, "nodes-cut-off")
 
 
