@@ -40,7 +40,7 @@ UNITS = {
 
 @pytest.mark.parametrize("name", UNITS)
 def test_a_machine_runs_as_a_machine_does(machine: Callable[[str], Any], site: Site, name: str) -> None:
-    """systemd has no failed unit, the machine's services run, so did cloud-init on instances, and EC2's host name is set."""
+    """No unit has failed, the machine's services run, so did cloud-init on instances, and EC2's host name is set."""
     host = machine(name)
     assert "running" == host.run("systemctl is-system-running").stdout.strip()
     assert "" == host.run("systemctl --failed --no-legend").stdout
