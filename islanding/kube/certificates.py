@@ -7,7 +7,6 @@ be asked (EKS user guide, "Prepare local Amazon EKS clusters on AWS Outposts for
 from __future__ import annotations
 
 import base64
-import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -166,17 +165,3 @@ def raise_failed(result: Result, place: Place) -> None:
     from islanding.process import CommandFailed
 
     raise CommandFailed(result, place.name)
-
-
-def pods(result: Result) -> list[dict[str, str]]:
-    """Name, node, phase and deletion mark of each pod in the output of `kubectl get pods -o json`."""
-    return [
-        {
-            "name": item["metadata"]["name"],
-            "uid": item["metadata"]["uid"],
-            "node": item["spec"].get("nodeName", ""),
-            "phase": item["status"].get("phase", ""),
-            "deleting": "yes" if "deletionTimestamp" in item["metadata"] else "",
-        }
-        for item in json.loads(result.stdout)["items"]
-    ]

@@ -8,7 +8,7 @@ import ssl
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from islanding.errors import LabError
 from islanding.journal import Journal
-from islanding.lab import dns, guest, kernel, kubernetes, namespaces, node, proxy, underlay
+from islanding.lab import dns, guest, kernel, kubernetes, node, proxy, underlay
 from islanding.lab.account import Account
 from islanding.lab.control_plane import ControlPlane, private_dns_name
 from islanding.lab.desk import Desk, OpenDesk
@@ -295,7 +295,3 @@ class Lab:
     def tools_path(self) -> str:
         """PATH at a desk: the lab's binaries, the tools of the harness's environment, then the user's own."""
         return os.pathsep.join([str(self.parts.bin_dir), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-
-    def in_region(self, work: Callable[[], object]) -> object:
-        """Run something with sockets in the Region's namespace."""
-        return namespaces.in_netns(underlay.REGION, work)
