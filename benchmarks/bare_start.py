@@ -27,7 +27,7 @@ from islanding import siteconf
 from islanding.lab import dns, kernel, namespaces, node, parts, underlay
 from islanding.lab.control_plane import PKI, ControlPlane, kubeconfig, private_dns_name
 from islanding.lab.kubernetes import service_objects
-from islanding.lab.machine import MachineFile, MachineSpec, Nic, network_plan
+from islanding.lab.machine import MachineFile, MachineSpec, Nic
 from islanding.lab.pki import Authority
 from islanding.lab.region.server import Region, host_names
 from islanding.lab.router import Router
@@ -165,7 +165,7 @@ class BareStart:
         prefix = self.conf.outpost.subnet.prefixlen
         mac = "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
         nic = Nic(underlay.OND, underlay.SUBNET_SWITCH, f"{address}/{prefix}", self.at.outpost_gateway, mac)
-        kernel.apply(network_plan(MachineSpec(name, nic)))
+        nic.plug(name)
         own = self.node_name(address)
         hosts = [f"127.0.0.1 localhost\n{address} {own}", *(f"{a} {ENDPOINT}" for a in self.plane.values())]
         common = {

@@ -5,17 +5,13 @@ Objects are made through the API, as a user would make them, by the identity tha
 
 from __future__ import annotations
 
-import configparser
 import queue
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
-
 from islanding.lab import namespaces, underlay
+from islanding.lab.access import KEY_NAME, Access
 from islanding.lab.region.instances import InstanceState
 from islanding.lab.region.metrics import LinkState
 from islanding.lab.region.server import Region, host_names
@@ -29,7 +25,6 @@ METRIC_INTERVAL = 1.0  # seconds; AWS publishes each minute
 OPERATOR_ROLE, STRANGER_ROLE, NODE_ROLE, CLUSTER_ROLE = "SiteOperator", "Stranger", "OutpostNode", "OutpostCluster"
 VIFS = {"service-link": "vif-servicelink", "local-gateway": "vif-localgateway"}
 LOG_TYPES = ("api", "authenticator", "controllerManager", "scheduler")
-_KEY = "islanding"
 _IMAGE = "ami-12c6146b"  # one that moto knows; the machine image is the lab's own
 
 
@@ -54,105 +49,31 @@ class Account:
             seed.create_instance_profile(role, role)
         self.outpost_arn = f"arn:aws:outposts:{self.region_name}:{self.id}:outpost/{conf.outpost.id}"
         self.region.add_outpost(conf.outpost.id, conf.outpost.name, self.outpost_arn, "site", conf.region.zone)
-        self._tls = self._certificate()
-        self._write_credentials()
-        self._write_ssh_key()
-        loopback = namespaces.listener("127.0.0.1", 0)
-        self.port = loopback.getsockname()[1]
-        self.region.serve(loopback, self._tls)
+        names = (*host_names(self.region_name), lab.at.aws_api)
+        self.access = Access(self.region, lab.aws_ca, self.folder, names=names, tools=lab.parts.bin_dir)
+        self.access.write_credentials({"operator": OPERATOR_ROLE, "stranger": STRANGER_ROLE})
         self._power: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._instances: dict[str, InstanceState] = {}
 
-    # -- files -----------------------------------------------------------------------------------------------------
-
-    @property
-    def ca_file(self) -> Path:
-        return self.folder / "ca.pem"
-
-    @property
-    def credentials_file(self) -> Path:
-        return self.folder / "credentials"
-
-    def _certificate(self) -> Any:
-        leaf = self._lab.aws_ca.issue(
-            f"aws.{self.region_name}", dns=host_names(self.region_name), ips=["127.0.0.1", self._lab.at.aws_api]
-        )
-        self.ca_file.write_bytes(self._lab.aws_ca.certificate_pem)
-        (self.folder / "api.crt").write_bytes(leaf.certificate_pem)
-        key = self.folder / "api.key"
-        key.touch(mode=0o600)
-        key.write_bytes(leaf.key_pem)
-        return self._lab.tls_context(str(self.folder / "api.crt"), str(key))
-
-    def _write_credentials(self) -> None:
-        sessions = {
-            name: self.region.seed.assume(role, session=name)
-            for name, role in (("operator", OPERATOR_ROLE), ("stranger", STRANGER_ROLE))
-        }
-        self.credentials_file.touch(mode=0o600)
-        self.credentials_file.write_text("".join(s.profile(n, self.region_name) for n, s in sessions.items()))
-
-    def _write_ssh_key(self) -> None:
-        """The key pair of the operator, as `ssh-keygen` would make it."""
-        key = ed25519.Ed25519PrivateKey.generate()
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        )
-        self.ssh_key_file.touch(mode=0o600)
-        self.ssh_key_file.write_bytes(private)
-        self.ssh_public_key = key.public_key().public_bytes(
-            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-        )
-
     @property
     def ssh_key_file(self) -> Path:
-        return self.folder / "ssh.key"
+        return self.access.ssh_key_file
 
-    # -- environments ----------------------------------------------------------------------------------------------
+    @property
+    def ssh_public_key(self) -> bytes:
+        return self.access.ssh_public_key
 
     def runner_environment(self) -> dict[str, str]:
         """The environment with which the harness itself calls the API: a path of its own, which no fault touches."""
-        return {**self._common_environment(), "AWS_ENDPOINT_URL": f"https://127.0.0.1:{self.port}"}
+        return self.access.runner_environment("operator")
 
     def desk_environment(self, desk: str) -> dict[str, str]:
-        """The environment of somebody who sits at a desk: real host names, by the path that the desk really has."""
-        home = self._lab.folder / "desks" / desk
-        return {
-            **self._common_environment(),
-            "HOME": str(home),
-            "PATH": self._lab.tools_path(),
-            "KUBECONFIG": str(home / "operator.kubeconfig"),
-        }
-
-    def _common_environment(self) -> dict[str, str]:
-        return {
-            "AWS_CA_BUNDLE": str(self.ca_file),
-            "AWS_SHARED_CREDENTIALS_FILE": str(self.credentials_file),
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_PROFILE": "operator",
-            "AWS_DEFAULT_REGION": self.region_name,
-            "AWS_REGION": self.region_name,
-            "AWS_STS_REGIONAL_ENDPOINTS": "regional",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_MAX_ATTEMPTS": "2",
-            "NO_PROXY": "*",  # the user's own proxy is not of the lab
-            "no_proxy": "*",
-        }
+        """The environment of somebody who sits at a desk."""
+        return self.access.desk_environment("operator", self._lab.folder / "desks" / desk)
 
     def client(self, service: str) -> Any:
         """A boto3 client as the operator, by the runner's own path."""
-        config = configparser.ConfigParser()
-        config.read(self.credentials_file)
-        operator = config["operator"]
-        return boto3.client(
-            service,
-            region_name=self.region_name,
-            endpoint_url=f"https://127.0.0.1:{self.port}",
-            verify=str(self.ca_file),
-            aws_access_key_id=operator["aws_access_key_id"],
-            aws_secret_access_key=operator["aws_secret_access_key"],
-            aws_session_token=operator["aws_session_token"],
-        )
+        return self.access.client(service, "operator")
 
     # -- the site's AWS objects ------------------------------------------------------------------------------------
 
@@ -160,7 +81,7 @@ class Account:
         """Make VPC, subnets, key pair, instances and the cluster; `user_data` by instance name."""
         conf = self._lab.conf
         ec2 = self.client("ec2")
-        ec2.import_key_pair(KeyName=_KEY, PublicKeyMaterial=self.ssh_public_key)
+        ec2.import_key_pair(KeyName=KEY_NAME, PublicKeyMaterial=self.ssh_public_key)
         vpc = ec2.create_vpc(CidrBlock=str(conf.region.vpc_cidr))["Vpc"]["VpcId"]
         common = {"VpcId": vpc, "AvailabilityZone": conf.region.zone}
         subnets = {
@@ -175,7 +96,7 @@ class Account:
                 InstanceType="m5.large",
                 MinCount=1,
                 MaxCount=1,
-                KeyName=_KEY,
+                KeyName=KEY_NAME,
                 SubnetId=ids[instance.where],
                 PrivateIpAddress=str(instance.address),
                 IamInstanceProfile={"Name": role},
@@ -231,7 +152,7 @@ class Account:
     def open_in_lab(self) -> None:
         """Serve the API at its address behind the Region's edge, and metadata in each subnet; feed the metrics."""
         lab = self._lab
-        self.region.serve(namespaces.listener_in(underlay.REGION, lab.at.aws_api, 443), self._tls)
+        self.region.serve(namespaces.listener_in(underlay.REGION, lab.at.aws_api, 443), self.access.tls)
         for netns in (underlay.OND, underlay.EDGE):
             self.region.serve_metadata(namespaces.listener_in(netns, underlay.METADATA, 80))
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import ssl
-import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -285,13 +282,3 @@ class Lab:
         self.account.activate_cluster()
         kubernetes.write_kubeconfigs(self)
         kubernetes.map_node_role(self)
-
-    def tls_context(self, certificate: str, key: str) -> ssl.SSLContext:
-        """A server context from PEM files."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        return context
-
-    def tools_path(self) -> str:
-        """PATH at a desk: the lab's binaries, the tools of the harness's environment, then the user's own."""
-        return os.pathsep.join([str(self.parts.bin_dir), str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -41,6 +41,7 @@ class ControlPlane:
     region: str
     creator_arn: str  # the IAM identity that made the cluster: always an administrator, as on EKS
     extra_addresses: tuple[str, ...] = ()
+    emulated_version: str = ""  # an older minor version whose API is served (KEP-4330); empty: the binaries' own
 
     @property
     def endpoint(self) -> str:
@@ -220,6 +221,7 @@ class ControlPlane:
             f"--authentication-token-webhook-config-file={_WEBHOOK}",
             f"--default-not-ready-toleration-seconds={self.cluster.eviction}",
             f"--default-unreachable-toleration-seconds={self.cluster.eviction}",
+            *self._emulation(),
         ]
 
     def _controller_manager(self) -> list[str]:
@@ -235,6 +237,7 @@ class ControlPlane:
             f"--node-monitor-grace-period={grace}",
             f"--large-cluster-size-threshold={self.cluster.large_cluster_size_threshold}",
             *self._leader_election(),
+            *self._emulation(),
         ]
 
     def _scheduler(self) -> list[str]:
@@ -242,7 +245,11 @@ class ControlPlane:
             f"{_BIN}/kube-scheduler",
             f"--kubeconfig={PKI}/scheduler.kubeconfig",
             *self._leader_election(),
+            *self._emulation(),
         ]
+
+    def _emulation(self) -> list[str]:
+        return [f"--emulated-version={self.emulated_version}"] if self.emulated_version else []
 
     def _leader_election(self) -> list[str]:
         return [] if len(self.machines) > 1 else ["--leader-elect=false"]

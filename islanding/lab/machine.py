@@ -1,7 +1,7 @@
 """An instance as a machine: its own root over the machine image, its own namespaces, systemd as pid 1, real cloud-init.
 
-Its network interface is a veth whose far end is a port of its subnet's switch; as on a real machine, a power cycle
-loses everything but the disk: the network namespace is deleted and made anew.
+As on a real machine, a power cycle loses everything but the disk: the network namespace is deleted and made anew. Who
+lays the cables is told by the machine's `Cabling`: a port of a switch, or the VPC's data plane.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Protocol
 
 from islanding.errors import LabError
 from islanding.lab import cgroups, kernel
@@ -28,15 +29,47 @@ from islanding.wait import wait_until
 SSH_USER = "ec2-user"  # of the machine image, who may do everything by sudo
 
 
+class Cabling(Protocol):
+    """How a machine comes by its network namespace, which is named after the machine."""
+
+    def plug(self, name: str) -> None:
+        """Make the machine's namespace anew with everything that is plugged into it."""
+
+    def unplug(self, name: str) -> None:
+        """Take the machine off the network; nothing happens when it is off already."""
+
+
 @dataclass(frozen=True)
 class Nic:
-    """A machine's network interface: where it is plugged in and its address (CIDR), gateway and MAC."""
+    """One cable to a port of a subnet's switch: where it is plugged in and its address (CIDR), gateway and MAC."""
 
     switch_netns: str
     switch: str
     address: str
     gateway: str
     mac: str
+
+    def plan(self, name: str) -> NetworkPlan:
+        """The machine's network namespace, its cable and its default route."""
+        port = End(self.switch_netns, f"p-{name}"[:15], bridge=self.switch)
+        inside = End(name, "eth0", addresses=(self.address,), mac=self.mac)
+        return NetworkPlan(
+            namespaces=(Namespace(name),),
+            links=(Link(port, inside),),
+            routes=(Route(name, "default", via=self.gateway),),
+        )
+
+    def plug(self, name: str) -> None:
+        """Make the namespace and its cable."""
+        kernel.apply(self.plan(name))
+
+    def unplug(self, name: str) -> None:
+        """Delete the cable first by itself: a namespace goes in the background, after its name is gone."""
+        if not (NETNS / name).exists():
+            return
+        port = self.plan(name).links[0].a
+        kernel.delete_link(port.netns, port.interface)
+        kernel.delete_namespace(name)
 
 
 @dataclass(frozen=True)
@@ -62,21 +95,9 @@ class MachineSpec:
     """What a machine is made of. `binds` maps host folders to folders inside, read by the machine."""
 
     name: str
-    nic: Nic
+    cabling: Cabling
     files: Mapping[str, MachineFile] = field(default_factory=dict)
     binds: Mapping[str, str] = field(default_factory=dict)
-
-
-def network_plan(spec: MachineSpec) -> NetworkPlan:
-    """The machine's network namespace, its cable and its default route."""
-    nic = spec.nic
-    port = End(nic.switch_netns, f"p-{spec.name}"[:15], bridge=nic.switch)
-    inside = End(spec.name, "eth0", addresses=(nic.address,), mac=nic.mac)
-    return NetworkPlan(
-        namespaces=(Namespace(spec.name),),
-        links=(Link(port, inside),),
-        routes=(Route(spec.name, "default", via=nic.gateway),),
-    )
 
 
 class Machine:
@@ -108,6 +129,11 @@ class Machine:
         return self.spec.name
 
     @property
+    def wanted_on(self) -> bool:
+        """Whether it is to have power, whatever it does with it."""
+        return self._wanted_on
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -128,7 +154,11 @@ class Machine:
         for part in ("upper", "work", "root", "data"):
             (self._folder / part).mkdir(parents=True)
         self._journal.mkdir(parents=True, exist_ok=True)
-        for path, file in self.spec.files.items():
+        self.lay(self.spec.files)
+
+    def lay(self, files: Mapping[str, MachineFile]) -> None:
+        """Put files on the disk of a machine that has no power."""
+        for path, file in files.items():
             place = self._folder / "upper" / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             if file.target:
@@ -152,7 +182,7 @@ class Machine:
                 return
             self._wanted_on = True
             self._unplug()
-            kernel.apply(network_plan(self.spec))
+            self.spec.cabling.plug(self.name)
             self.boots += 1
             console, terminal = os.openpty()
             tty.setraw(terminal)
@@ -223,15 +253,8 @@ class Machine:
         self._on_halt(self)
 
     def _unplug(self) -> None:
-        """Take the machine off the network: without power, nothing of it answers any more.
-
-        Its cable is deleted by itself first: a namespace goes in the background, after its name is gone.
-        """
-        if not (NETNS / self.name).exists():
-            return
-        port = network_plan(self.spec).links[0].a
-        kernel.delete_link(port.netns, port.interface)
-        kernel.delete_namespace(self.name)
+        """Take the machine off the network: without power, nothing of it answers any more."""
+        self.spec.cabling.unplug(self.name)
 
     def power_off(self) -> None:
         """Pull the plug: every process is gone at once; the disk stays."""

@@ -56,9 +56,18 @@ class Eks:
             return _json({"cluster": _document(cluster)})
         if parts[2:] == ["update-config"] and request.method == "POST":
             return _json({"update": self._update(cluster, _body(request))})
+        if parts[2:3] == ["updates"]:
+            return _json(self._updates(cluster, request, parts[3:]))
         if len(parts) > 2 and request.method == "POST" and _is_local(cluster):
             raise _invalid(f"Operation is not supported for local Amazon EKS cluster {cluster.name}", cluster.name)
         return None
+
+    def _updates(self, cluster: Cluster, request: Request, rest: list[str]) -> dict[str, Any]:
+        if request.method == "POST":
+            return {"update": self._update_version(cluster, _body(request))}
+        if rest:
+            return {"update": _known_update(cluster, rest[0])}
+        return {"updateIds": list(vars(cluster).get("updates", {}))}
 
     def activate(self, name: str, endpoint: str, ca_pem: bytes, cluster_id: str = "") -> None:
         """Make a cluster ACTIVE with the endpoint and CA that it really has.
@@ -80,6 +89,28 @@ class Eks:
     def describe(self, name: str) -> dict[str, Any]:
         """The cluster as DescribeCluster gives it; raises AwsError for an unknown one."""
         return _document(self._find(name))
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every cluster as DescribeCluster gives it."""
+        return [_document(cluster) for cluster in list(self._backend.clusters.values())]
+
+    def set_cluster_group(self, name: str, group: str) -> None:
+        """Record the security group that the service made for the cluster."""
+        cluster = self._find(name)
+        cluster.resources_vpc_config = {**cluster.resources_vpc_config, "clusterSecurityGroupId": group}
+
+    def fail(self, name: str, reason: str) -> None:
+        """Say that the cluster's control plane did not come up, and why."""
+        cluster = self._find(name)
+        cluster.status = "FAILED"
+        vars(cluster)["issues"] = [{"code": "InternalFailure", "message": reason, "resourceIds": []}]
+
+    def updated(self, name: str) -> None:
+        """Say that the cluster's control plane has been replaced by one of the wanted version."""
+        cluster = self._find(name)
+        cluster.status = "ACTIVE"
+        for update in vars(cluster).get("updates", {}).values():
+            update["status"] = "Successful"
 
     def _find(self, name: str) -> Cluster:
         cluster = self._backend.clusters.get(name)
@@ -197,7 +228,23 @@ class Eks:
         kind = {"accessConfig": "AccessConfigUpdate", "logging": "LoggingUpdate"}.get(
             next(iter(changed)), "EndpointAccessUpdate"
         )
-        return {"id": str(uuid.uuid4()), "status": "Successful", "type": kind, "params": [], "errors": []}
+        return _record_update(cluster, kind, "Successful")
+
+    def _update_version(self, cluster: Cluster, wanted: dict[str, Any]) -> dict[str, Any]:
+        """The control plane goes up by one minor version at a time, never down (EKS user guide)."""
+        version = str(wanted.get("version", ""))
+        if cluster.status != "ACTIVE":
+            raise AwsError(
+                "ResourceInUseException", f"Cluster {cluster.name} is not ACTIVE", 409, clusterName=cluster.name
+            )
+        if version == cluster.version:
+            raise _invalid(f"Cluster is already at the desired configuration with version {version}", cluster.name)
+        if version != _next_minor(str(cluster.version)) or version > DEFAULT_VERSION:
+            step = f"from {cluster.version} to {version}"
+            raise _invalid(f"Unsupported Kubernetes minor version update {step}", cluster.name)
+        cluster.version = version
+        cluster.status = "UPDATING"
+        return _record_update(cluster, "VersionUpdate", "InProgress", [{"type": "Version", "value": version}])
 
     def _change_mode(self, cluster: Cluster, mode: str) -> None:
         if _is_local(cluster):
@@ -208,6 +255,29 @@ class Eks:
                 f"Unsupported authentication mode update from {access['authenticationMode']} to {mode}", cluster.name
             )
         access["authenticationMode"] = mode
+
+
+def _next_minor(version: str) -> str:
+    major, minor = version.split(".")[:2]
+    return f"{major}.{int(minor) + 1}"
+
+
+def _record_update(
+    cluster: Cluster, kind: str, status: str, params: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    update = {"id": str(uuid.uuid4()), "status": status, "type": kind, "params": params or [], "errors": []}
+    vars(cluster).setdefault("updates", {})[update["id"]] = update
+    return update
+
+
+def _known_update(cluster: Cluster, update: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = vars(cluster).get("updates", {})[update]
+    except KeyError:
+        raise AwsError(
+            "ResourceNotFoundException", f"No update found for ID: {update}", 404, clusterName=cluster.name
+        ) from None
+    return found
 
 
 def _document(cluster: Cluster) -> dict[str, Any]:
@@ -233,6 +303,7 @@ def _document(cluster: Cluster) -> dict[str, Any]:
         "outpostConfig": state.get("outpost_config"),
         "encryptionConfig": cluster.encryption_config or None,
         "clientRequestToken": cluster.client_request_token,
+        "health": {"issues": state.get("issues", [])},
     }
     return {key: value for key, value in document.items() if value is not None}
 

@@ -126,11 +126,14 @@ class Region:
             self.errors.append(f"warming: {type(error).__name__}: {error}")
 
     def _session(self, instance: InstanceState) -> SessionCredentials:
+        return self.session_of(instance.role, instance.id)
+
+    def session_of(self, role: str, name: str) -> SessionCredentials:
+        """The session of that name of a role, as EC2 opens it for an instance: renewed an hour before it ends."""
         with self._session_lock:
-            key = (instance.id, instance.role)
-            session = self._sessions.get(key)
+            session = self._sessions.get((name, role))
             if session is None or session.expires - datetime.now(UTC) < timedelta(hours=1):
-                session = self._sessions[key] = self.seed.assume(instance.role, instance.id, 6 * 3600)
+                session = self._sessions[name, role] = self.seed.assume(role, name, 6 * 3600)
             return session
 
     def activate_cluster(self, name: str, endpoint: str, ca_pem: bytes, cluster_id: str = "") -> None:
