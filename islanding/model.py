@@ -32,7 +32,9 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-PlaceRole = Literal["operator", "client", "router", "node", "control-plane", "proxy", "resolver", "region"]
+PlaceRole = Literal[
+    "operator", "client", "router", "node", "control-plane", "proxy", "resolver", "region", "workstation", "bastion"
+]
 RouterRole = Literal["outpost-network-device", "customer-network-device", "region-edge"]
 SessionName = Literal["service-link", "local-gateway", "wan"]
 
@@ -57,7 +59,7 @@ class Place(_Frozen):
         return [*self.enter, shlex.join(inner)] if self.by_ssh else [*self.enter, *inner]
 
     def run(
-        self, command: Sequence[str], *, stdin: str | None = None, timeout: float = 60.0, check: bool = True
+        self, command: Sequence[str], *, stdin: str | Path | None = None, timeout: float = 60.0, check: bool = True
     ) -> Result:
         """Run `command` here; see islanding.process.run for what is returned and raised."""
         return run(self.argv(command), stdin=stdin, timeout=timeout, check=check, host=self.name)
@@ -99,8 +101,9 @@ class Identity(_Frozen):
 
     name: str
     kind: Literal["iam", "x509"]
-    kubeconfig: str  # path, valid at the operator's place
+    kubeconfig: str  # path, valid at its place
     note: str = ""
+    place: str = ""  # name of the Place where it is used; empty: the operator's
 
 
 class Cluster(_Frozen):
@@ -191,6 +194,11 @@ class Site(_Frozen):
     def place(self, name: str) -> Place:
         """The place of that name; raises KeyError with the known names."""
         return _named(self.places, name, "place")
+
+    def machine(self, address: str, role: PlaceRole = "node") -> Place:
+        """The instance at a private address, entered by SSH as the site's SSH configuration leads there, as root."""
+        enter = ("ssh", "-F", self.facts["ssh_config"], address, "sudo", "--")
+        return Place(name=address, role=role, address=address, enter=enter, by_ssh=True)
 
     def router(self, name_or_role: str) -> Router:
         """The router of that name or role; raises KeyError with the known names."""

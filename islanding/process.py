@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from islanding.errors import IslandingError
 
@@ -45,7 +48,7 @@ def dying_with_parent(argv: Sequence[str]) -> list[str]:
 def run(
     argv: Sequence[str],
     *,
-    stdin: str | None = None,
+    stdin: str | Path | None = None,
     timeout: float = 60.0,
     check: bool = True,
     host: str = "this machine",
@@ -54,21 +57,13 @@ def run(
 ) -> Result:
     """Run a command to its end, at most `timeout` seconds, and return its Result.
 
-    `env` is added to the present environment. Raises CommandFailed when `check` and the exit code is not 0.
+    `stdin` is a text, or the file to read from; `env` is added to the present environment. Raises CommandFailed when
+    `check` and the exit code is not 0.
     """
     try:
-        done = subprocess.run(
-            list(argv),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            env={**os.environ, **env} if env else None,
-            cwd=cwd,
-            check=False,
-        )
+        source = stdin.open("rb") if isinstance(stdin, Path) else contextlib.nullcontext(subprocess.DEVNULL)
+        with source as file:
+            done = _run(argv, stdin if isinstance(stdin, str) else None, file, timeout, env, cwd)
         result = Result(tuple(argv), done.returncode, done.stdout, done.stderr)
     except subprocess.TimeoutExpired as late:
         result = Result(tuple(argv), None, _text(late.stdout), _text(late.stderr))
@@ -77,6 +72,28 @@ def run(
     if check and not result.ok:
         raise CommandFailed(result, host)
     return result
+
+
+def _run(
+    argv: Sequence[str],
+    text: str | None,
+    file: Any,
+    timeout: float,
+    env: Mapping[str, str] | None,
+    cwd: str | os.PathLike[str] | None,
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        list(argv),
+        input=text,
+        stdin=file if text is None else None,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        env={**os.environ, **env} if env else None,
+        cwd=cwd,
+        check=False,
+    )
 
 
 def _text(stream: str | bytes | None) -> str:

@@ -27,6 +27,7 @@ from islanding.lab.pki import Authority
 from islanding.lab.region.instances import InstanceState
 from islanding.lab.region.metadata import InstanceIdentity
 from islanding.lab.region.server import Region
+from islanding.lab.vpc.names import ClusterEndpoint
 from islanding.lab.vpc.state import ServiceHost
 from islanding.process import Result, run
 from islanding.siteconf import ClusterConf
@@ -66,16 +67,6 @@ class Hosted:
     group: str = ""  # id of the cluster security group
     interfaces: dict[str, str] = field(default_factory=dict)  # id -> private address
     machine: Machine | None = None
-
-
-@dataclass(frozen=True)
-class EndpointName:
-    """What a cluster's endpoint resolves to: in its VPC, and everywhere else."""
-
-    name: str
-    vpc: str
-    inside: tuple[str, ...]
-    outside: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -135,20 +126,15 @@ class EksService:
         """Which network interface is plugged into which of the service's machines."""
         return {i: h.host for h in list(self._hosted.values()) for i in h.interfaces}
 
-    def endpoints(self) -> tuple[EndpointName, ...]:
-        """What the clusters' endpoints resolve to.
-
-        A private-only endpoint resolves to its private addresses everywhere, also publicly (docs/facts.md 1).
-        """
+    def endpoints(self) -> tuple[ClusterEndpoint, ...]:
+        """Names and addresses of the clusters' endpoints, for the resolvers."""
         found = []
         for hosted in list(self._hosted.values()):
             network = self._network(hosted.name)
-            if not hosted.interfaces or network is None:
-                continue
-            private = tuple(hosted.interfaces.values())
-            public = (hosted.public_address,) if network["endpointPublicAccess"] else private
-            inside = private if network["endpointPrivateAccess"] else public
-            found.append(EndpointName(hosted.endpoint_name, network["vpcId"], inside, public))
+            if hosted.interfaces and network is not None:
+                private = tuple(hosted.interfaces.values()) if network["endpointPrivateAccess"] else ()
+                public = (hosted.public_address,) if network["endpointPublicAccess"] else ()
+                found.append(ClusterEndpoint(hosted.endpoint_name, network["vpcId"], private, public))
         return tuple(found)
 
     def hosted(self, name: str) -> Hosted:

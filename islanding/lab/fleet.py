@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from islanding.lab.machine import Machine, MachineFile, MachineSpec
+from islanding.lab.namespaces import NETNS
 from islanding.lab.region.instances import InstanceState
 
 POWERED = frozenset({"pending", "running"})
@@ -30,13 +31,20 @@ class VpcCabling:
 
     def __init__(self, plane: Plugs) -> None:
         self._plane = plane
+        self._used: dict[str, int] = {}  # inode of the namespace that a machine has had last
 
     def plug(self, name: str) -> None:
-        """Make the namespace anew."""
-        self._plane.replug(name)
+        """See that the namespace is a fresh one: that of the last boot is made anew."""
+        if _inode(name) == self._used.get(name):
+            self._plane.replug(name)
+        self._used[name] = _inode(name)
 
     def unplug(self, name: str) -> None:
         """Nothing to do."""
+
+
+def _inode(name: str) -> int:
+    return (NETNS / name).stat().st_ino
 
 
 class Fleet:

@@ -1,0 +1,179 @@
+"""AWS in a lab: the Region with its data plane, its doors and resolvers, and the services that make machines."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from islanding.journal import Journal
+from islanding.lab import addons, namespaces
+from islanding.lab.access import Access
+from islanding.lab.eks_service import EksService, Hosted, Timing
+from islanding.lab.fleet import Fleet
+from islanding.lab.machine import MachineFile
+from islanding.lab.parts.found import Parts
+from islanding.lab.pki import Authority
+from islanding.lab.region.http import HttpServer
+from islanding.lab.region.instances import InstanceState
+from islanding.lab.region.metadata import InstanceIdentity
+from islanding.lab.region.server import Region, host_names
+from islanding.lab.vpc import names
+from islanding.lab.vpc.outside import AWS, METADATA, Outside
+from islanding.lab.vpc.reconciler import DataPlane
+from islanding.lab.vpc.resolvers import Resolvers
+from islanding.lab.vpc.state import Ec2State
+
+BINARIES = "/opt/islanding/bin"  # where an instance finds the parts' programs
+ELSEWHERE_NAME = "elsewhere.example"  # a host on the internet that is not AWS
+FOLLOWED = frozenset({"ec2", "cloudformation", "autoscaling", "eks", "route53", "elasticloadbalancing"})
+
+
+class World:
+    """One account's AWS in one Region, inside a lab's namespaces.
+
+    `profiles` maps the profiles of the lab's users to roles; `ami` gives what an instance's image lays on its disk.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        region: str,
+        lab_id: str,
+        folder: Path,
+        logs: Path,
+        parts: Parts,
+        journal: Journal,
+        profiles: dict[str, str],
+        ami: Callable[[InstanceState], dict[str, MachineFile]],
+        timing: Timing | None = None,
+    ) -> None:
+        self.outside = Outside(region=region)
+        self.aws_ca = Authority.create("islanding lab AWS CA")
+        self.region = Region(account, region, logs / "region.jsonl")
+        self.parts = parts
+        self._warming = self.region.warm()
+        self._ami = ami
+        self._public = names.public_names(
+            region, self.outside.api, self.outside.s3[0], {ELSEWHERE_NAME: self.outside.elsewhere}
+        )
+        self._metadata: dict[str, HttpServer] = {}
+        self._lock = threading.Lock()
+        self.access = Access(
+            self.region, self.aws_ca, folder / "aws", names=(*host_names(region), self.outside.api), tools=parts.bin_dir
+        )
+        for role in profiles.values():
+            self.region.seed.create_role(role)
+        self.access.write_credentials(profiles)
+        self.creator = next(iter(profiles))
+        binds = {str(parts.bin_dir): BINARIES}
+        self.plane = DataPlane(
+            account,
+            region,
+            self.outside,
+            services=lambda: self.eks.hosts(),
+            owners=lambda: self.eks.owners(),
+            on_error=self.region.errors.append,
+        )
+        self.resolvers = Resolvers(folder / "dns", logs)
+        self.fleet = Fleet(
+            lab_id=lab_id,
+            folder=folder / "machines",
+            logs=logs,
+            image=parts.image,
+            binds=binds,
+            plane=self.plane,
+            instances=self.region.instances,
+            files=self._instance_files,
+            halted=self._halted,
+            errors=self.region.errors.append,
+        )
+        self.eks = EksService(
+            lab_id=lab_id,
+            folder=folder / "machines",
+            logs=logs,
+            image=parts.image,
+            binds=binds,
+            region=self.region,
+            plane=self.plane,
+            client=lambda service: self.access.client(service, self.creator),
+            aws_ca=self.aws_ca.certificate_pem,
+            resolver=self.outside.resolver,
+            kubernetes_version=parts.versions["kubernetes"],
+            addons=self._addons,
+            journal=journal,
+            timing=timing,
+        )
+
+    def start(self) -> None:
+        """Open for business: from now on the kernel, names, doors and machines follow what the API is asked for."""
+        self._warming.join()
+        self.plane.on_plan(self._follow_state)
+        self.plane.reconcile("start")
+        self.region.after_mutation(self._mutated)
+
+    # -- following -------------------------------------------------------------------------------------------------
+
+    def _mutated(self, service: str, operation: str) -> None:
+        if service not in FOLLOWED:
+            return
+        self.eks.follow(service, operation)
+        self.plane.reconcile(f"{service}:{operation}")
+        if service == "eks":
+            self._follow_names(self.plane.state)
+        self.fleet.follow()
+
+    def _follow_state(self, state: Ec2State) -> None:
+        self._follow_names(state)
+        self._follow_metadata(state)
+
+    def _follow_names(self, state: Ec2State) -> None:
+        everybody = (AWS, self.outside.resolver)
+        self.resolvers.follow(names.resolvers(state, self.region.region, self._public, self.eks.endpoints(), everybody))
+
+    def _follow_metadata(self, state: Ec2State) -> None:
+        """One metadata service in each VPC's router; told apart by address, it serves the instances of its VPC."""
+        vpcs = {vpc.id for vpc in state.vpcs}
+        with self._lock:
+            for gone in set(self._metadata) - vpcs:
+                self._metadata.pop(gone).close()
+            for new in vpcs - set(self._metadata):
+                listener = namespaces.listener_in(new, METADATA, 80)
+                self._metadata[new] = self.region.serve_metadata(listener, partial(self._identity, new))
+
+    def _identity(self, vpc: str, address: str) -> InstanceIdentity | None:
+        return self.region.identity(address, vpc)
+
+    # -- machines --------------------------------------------------------------------------------------------------
+
+    def _instance_files(self, state: InstanceState) -> dict[str, MachineFile]:
+        vpc = next(v for v in self.plane.state.vpcs if v.id == state.vpc)
+        return {
+            **self._ami(state),
+            "/etc/resolv.conf": MachineFile(names.resolv_conf(vpc, self.region.region)),
+            "/etc/ssl/certs/ca-certificates.crt": MachineFile(self.aws_ca.certificate_pem),
+        }
+
+    def _halted(self, instance: str) -> None:
+        """An instance that powered itself off is stopped, as on EC2."""
+        self.access.client("ec2", self.creator).stop_instances(InstanceIds=[instance])
+
+    def _addons(self, hosted: Hosted, cluster: dict[str, Any]) -> list[dict[str, Any]]:
+        service_range = str(cluster["kubernetesNetworkConfig"]["serviceIpv4Cidr"])
+        return addons.all_objects(
+            self.parts.manifests,
+            region=self.region.region,
+            endpoint=f"https://{hosted.endpoint_name}",
+            cluster=hosted.name,
+            vpc=str(cluster["resourcesVpcConfig"]["vpcId"]),
+            cluster_ip=cluster_dns(service_range),
+        )
+
+
+def cluster_dns(service_range: str) -> str:
+    """The address of a cluster's DNS service: the tenth of its range, as on EKS."""
+    return str(IPv4Network(service_range)[10])

@@ -1,0 +1,215 @@
+"""What the `site.yaml` of a site made of CloudFormation stacks may say, and what its values may refer to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from islanding import yamldoc
+from islanding.errors import SetupError
+from islanding.siteconf import Address, Network, Seconds, SiteName, Text, _Conf, _pattern
+from islanding.yamldoc import Document, Loc, Mistake
+
+KIND = "stacks"
+REFERENCE = re.compile(r"\$\{([A-Za-z0-9_-]+)\.([A-Za-z0-9_]+)\}")
+# What a reference may name beside the outputs of stacks; what each means is in docs/adding-a-site.md.
+SURROUNDINGS: dict[str, tuple[str, ...]] = {
+    "workstation": ("address",),
+    "key": ("name",),
+    "image": ("operator", "worker"),
+    "cluster": ("name", "endpoint", "certificate_authority"),
+}
+AmiId = Annotated[str, _pattern(r"ami-[0-9a-f]{8,17}", "an image's id such as ami-0123456789abcdef0")]
+
+
+class RegionConf(_Conf):
+    """Where the site is."""
+
+    name: Annotated[str, _pattern(r"[a-z]{2}(-[a-z]+)+-\d", "a Region's name such as ap-northeast-1")]
+    account: Annotated[str, _pattern(r"\d{12}", "an account id: 12 digits in quotes")]
+
+
+class StackConf(_Conf):
+    """A CloudFormation stack: template (a file beside site.yaml) and parameters, which may refer to what is known."""
+
+    name: SiteName
+    template: Text
+    parameters: Annotated[dict[str, str], Field(default_factory=dict)]
+
+
+class ClusterStep(_Conf):
+    """The EKS cluster, made by the API between two stacks; strings may hold references."""
+
+    name: SiteName
+    version: Annotated[str, _pattern(r"1\.\d{1,2}", 'a version in quotes such as "1.36"')]
+    after: SiteName  # the stack after which it is made
+    role: Text
+    subnets: Text  # ids with commas between
+    groups: str = ""
+    public_access: bool = False
+    private_access: bool = True
+    service_cidr: Network
+
+
+class Reach(_Conf):
+    """How people come in: bastion, operator and the ranges where nodes are."""
+
+    bastion: Text
+    operator: Text
+    nodes: Text
+
+
+class RoleMapping(_Conf):
+    """An entry of aws-auth."""
+
+    role: Text
+    username: Text
+    groups: Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class StacksWorkload(_Conf):
+    """What runs on the cluster; `image` is its name in the account's registry, `${image}` in the manifest."""
+
+    name: SiteName
+    replicas: Annotated[int, Field(ge=1, le=100)]
+    node_port: Annotated[int, Field(ge=30000, le=32767)]
+    manifest: Text
+    image: Text
+
+
+class Images(_Conf):
+    """Images (AMIs) of instances, by what they are for."""
+
+    operator: AmiId
+    worker: AmiId
+
+
+class LabConf(_Conf):
+    """What only the lab needs to know: the user's own computer, images, and timers that AWS's users cannot set."""
+
+    workstation: Address
+    images: Images
+    node_grace: Seconds = 50.0
+    eviction: Annotated[int, Field(ge=0, le=3600)] = 300
+
+
+class StacksConf(_Conf):
+    """A reference site that CloudFormation makes, in the lab and on AWS alike."""
+
+    name: SiteName
+    kind: Literal["stacks"]
+    description: Text
+    region: RegionConf
+    stacks: Annotated[tuple[StackConf, ...], Field(min_length=1, strict=False)]
+    cluster: ClusterStep
+    mappings: Annotated[tuple[RoleMapping, ...], Field(strict=False)] = ()
+    asg: Text
+    reach: Reach
+    facts: Annotated[dict[str, str], Field(default_factory=dict)]
+    workload: StacksWorkload
+    lab: LabConf
+
+
+def is_stacks(document: Document) -> bool:
+    """Whether a site.yaml is of this kind."""
+    return isinstance(document.data, dict) and document.data.get("kind") == KIND
+
+
+def check(document: Document) -> StacksConf:
+    """The site that a document describes; raises SetupError that names every mistake."""
+    found = [*document.mistakes]
+    conf = None
+    try:
+        conf = StacksConf.model_validate(document.data)
+    except ValidationError as error:
+        found += yamldoc.explain(error, document, StacksConf)
+    found += mistakes(document)
+    if found or conf is None:
+        raise document.reject(found)
+    return conf
+
+
+def mistakes(document: Document) -> list[Mistake]:
+    """References to what there is not, or not yet; files that are not there; stacks named twice."""
+    return [*_references(document), *_templates(document)]
+
+
+def resolved(text: str, known: Mapping[str, Mapping[str, str]]) -> str:
+    """`text` with its references replaced; raises SetupError for one that is not known (yet)."""
+
+    def value(found: re.Match[str]) -> str:
+        try:
+            return known[found[1]][found[2]]
+        except KeyError:
+            there = ", ".join(sorted(known.get(found[1], known)))
+            raise SetupError(f"nothing is known of {found[0]}", f"known there: {there}") from None
+
+    return REFERENCE.sub(value, text)
+
+
+def _templates(document: Document) -> Iterator[Mistake]:
+    seen: set[Any] = set()
+    for number, stack in enumerate(_list(document.at("stacks"))):
+        name, template = stack.get("name"), stack.get("template")
+        if name in seen or name in SURROUNDINGS:
+            yield _mistake(document, ("stacks", number, "name"), f"{yamldoc.shown(name)} is taken")
+        seen.add(name)
+        if isinstance(template, str) and not (document.path.parent / template).is_file():
+            yield _mistake(document, ("stacks", number, "template"), f"there is no file {template} beside site.yaml")
+    after = document.at("cluster", "after")
+    if after is not None and after not in seen:
+        yield _mistake(document, ("cluster", "after"), f"{yamldoc.shown(after)} is no stack of this site")
+
+
+def _references(document: Document) -> Iterator[Mistake]:
+    """A stack may refer to what comes before it; the cluster's facts are known after the stack that it follows."""
+    stacks = [str(stack.get("name")) for stack in _list(document.at("stacks"))]
+    after = document.at("cluster", "after")
+    for loc, text in _strings(document.data, ()):
+        for found in REFERENCE.finditer(text):
+            what = _wrong(found, stacks, after, loc)
+            if what:
+                yield _mistake(document, loc, what)
+        if "${" in REFERENCE.sub("", text):
+            yield _mistake(document, loc, f"{yamldoc.shown(text)}: a reference is ${{STACK.Output}}")
+
+
+def _wrong(found: re.Match[str], stacks: list[str], after: Any, loc: Loc) -> str:
+    name, attribute = found[1], found[2]
+    place = loc[1] if loc[:1] == ("stacks",) and isinstance(loc[1], int) else len(stacks)
+    if name in SURROUNDINGS:
+        if attribute not in SURROUNDINGS[name]:
+            return f"{found[0]}: {name} has {', '.join(SURROUNDINGS[name])}"
+        early = name == "cluster" and attribute != "name" and after in stacks and place <= stacks.index(after)
+        return f"{found[0]} is not known before the cluster is made, after stack {after}" if early else ""
+    if name not in stacks:
+        return f"{found[0]}: there is no stack {name}; there are {', '.join([*stacks, *SURROUNDINGS])}"
+    return f"{found[0]}: stack {name} is made later" if stacks.index(name) >= place else ""
+
+
+def _strings(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    if isinstance(value, str):
+        yield loc, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _strings(inner, (*loc, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _strings(inner, (*loc, number))
+
+
+def _list(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _mistake(document: Document, loc: Loc, what: str) -> Mistake:
+    return Mistake(document.line(loc), yamldoc.dotted(loc), what)
+
+
+def load(path: Path) -> StacksConf:
+    """Read a site.yaml of this kind; raises SetupError that names every mistake with file, line and what is allowed."""
+    return check(yamldoc.read(path))
