@@ -24,7 +24,7 @@ Examples:
   sudo islanding setup --no-download         build from Go modules, ask no release site
   sudo islanding setup --prune               then free the space of old parts and build caches
 
-The first set-up takes some ten minutes on two cores; Ctrl-C keeps what is finished. A second one takes a second.
+The first set-up takes some fifteen minutes on two cores; Ctrl-C keeps what is finished. A second one takes a second.
 """
 
 _DOCTOR_EPILOG = """\b
@@ -59,6 +59,7 @@ def setup_command(source: Path | None, download: bool, pruning: bool) -> None:
     click.echo(f"binaries          {found.bin_dir}")
     click.echo(f"machine image     {found.image}")
     click.echo(f"container images  {found.oci_dir}")
+    click.echo(f"manifests         {found.manifests}")
     if pruning:
         for path in prune(layout()):
             click.echo(f"removed           {path}")

@@ -15,9 +15,7 @@ from typing import Any
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
-_LAYER = (
-    "application/vnd.oci.image.layer.v1.tar"  # not compressed: an import on one machine has nothing to gain from it
-)
+LAYER = "application/vnd.oci.image.layer.v1.tar"  # not compressed: a transfer on one machine gains nothing by it
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -42,6 +40,12 @@ class Image:
     ports: tuple[str, ...] = ()
     stop_signal: str = "SIGTERM"
     user: str = ""
+    working_dir: str = "/"
+
+    @property
+    def repository(self) -> str:
+        """The name without its tag."""
+        return self.name.rsplit(":", 1)[0]
 
     @property
     def tag(self) -> str:
@@ -50,7 +54,7 @@ class Image:
     @property
     def file_name(self) -> str:
         """The archive's name: the last part of the image's name with its tag, as in `nginx-1.tar`."""
-        return self.name.rsplit("/", 1)[1].replace(":", "-") + ".tar"
+        return self.name.rsplit("/", 1)[-1].replace(":", "-") + ".tar"
 
 
 def architecture(machine: str = platform.machine()) -> str:
@@ -83,18 +87,12 @@ def layer_tar(entries: Iterable[Entry]) -> bytes:
 
 def layout(image: Image) -> dict[str, bytes]:
     """The files of the image's OCI layout (image-spec 1.0, image-layout.md), by name in the archive."""
-    files: dict[str, bytes] = {}
-
-    def blob(data: bytes, media_type: str) -> dict[str, Any]:
-        digest = hashlib.sha256(data).hexdigest()
-        files[f"blobs/sha256/{digest}"] = data
-        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
-
-    layers = [blob(layer_tar(entries), _LAYER) for entries in image.layers]
+    layers = [layer_tar(entries) for entries in image.layers]
+    described = [_descriptor(layer, LAYER) for layer in layers]
     run_as: dict[str, Any] = {
         "Entrypoint": list(image.entrypoint),
         "Env": [f"{name}={value}" for name, value in sorted(image.env.items())],
-        "WorkingDir": "/",
+        "WorkingDir": image.working_dir,
         "StopSignal": image.stop_signal,
     }
     if image.ports:
@@ -105,23 +103,35 @@ def layout(image: Image) -> dict[str, bytes]:
         "architecture": architecture(),
         "os": "linux",
         "config": run_as,
-        "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]},
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in described]},
     }
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": _MANIFEST,
-        "config": blob(_json(config), _CONFIG),
-        "layers": layers,
-    }
+    manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "layers": described}
+    blobs = {layer["digest"]: data for layer, data in zip(described, layers, strict=True)}
+    return layout_files(image.name, manifest, config, blobs)
+
+
+def layout_files(
+    name: str, manifest: dict[str, Any], config: dict[str, Any], layers: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The files of an OCI layout from a manifest (its config is set here), a config, and layers by digest."""
+    config_data = _json(config)
+    described = _descriptor(config_data, _CONFIG)
+    data = _json({**manifest, "config": described})
     named = {
-        **blob(_json(manifest), _MANIFEST),
+        **_descriptor(data, _MANIFEST),
         "platform": {"architecture": architecture(), "os": "linux"},
         # containerd takes the full name from its own annotation (client/import.go); other tools read the tag.
-        "annotations": {"io.containerd.image.name": image.name, "org.opencontainers.image.ref.name": image.tag},
+        "annotations": {
+            "io.containerd.image.name": name,
+            "org.opencontainers.image.ref.name": name.rsplit(":", 1)[1],
+        },
     }
-    files["index.json"] = _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [named]})
-    files["oci-layout"] = _json({"imageLayoutVersion": "1.0.0"})
-    return files
+    blobs = {**layers, described["digest"]: config_data, named["digest"]: data}
+    return {
+        **{f"blobs/{digest.replace(':', '/')}": content for digest, content in blobs.items()},
+        "index.json": _json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [named]}),
+        "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
+    }
 
 
 def digest(image: Image) -> str:
@@ -132,14 +142,23 @@ def digest(image: Image) -> str:
 
 def write_archive(image: Image, path: Path) -> None:
     """Write the image as a tar that `ctr images import` accepts; `path` appears whole or not at all."""
+    write_files(layout(image), path)
+
+
+def write_files(files: Mapping[str, bytes], path: Path) -> None:
+    """Write the files of an OCI layout as one tar, the same bytes each time; `path` appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in sorted(layout(image).items()):
+        for name, data in sorted(files.items()):
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(data), 0o644
             tar.addfile(info, io.BytesIO(data))
     partial.replace(path)
+
+
+def _descriptor(data: bytes, media_type: str) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": f"sha256:{hashlib.sha256(data).hexdigest()}", "size": len(data)}
 
 
 def pause(binary: bytes) -> Image:

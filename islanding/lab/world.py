@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+import socket
 from collections.abc import Callable
-from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from islanding.journal import Journal
-from islanding.lab import addons, namespaces
+from islanding.lab import addons, node
 from islanding.lab.access import Access
 from islanding.lab.eks_service import EksService, Hosted, Timing
 from islanding.lab.fleet import Fleet
@@ -19,10 +18,10 @@ from islanding.lab.parts.found import Parts
 from islanding.lab.pki import Authority
 from islanding.lab.region.http import HttpServer
 from islanding.lab.region.instances import InstanceState
-from islanding.lab.region.metadata import InstanceIdentity
 from islanding.lab.region.server import Region, host_names
 from islanding.lab.vpc import names
-from islanding.lab.vpc.outside import AWS, METADATA, Outside
+from islanding.lab.vpc.metadata import VpcMetadata
+from islanding.lab.vpc.outside import AWS, Outside
 from islanding.lab.vpc.reconciler import DataPlane
 from islanding.lab.vpc.resolvers import Resolvers
 from islanding.lab.vpc.state import Ec2State
@@ -61,8 +60,7 @@ class World:
         self._public = names.public_names(
             region, self.outside.api, self.outside.s3[0], {ELSEWHERE_NAME: self.outside.elsewhere}
         )
-        self._metadata: dict[str, HttpServer] = {}
-        self._lock = threading.Lock()
+        self.metadata = VpcMetadata(self._serve_metadata)
         self.access = Access(
             self.region, self.aws_ca, folder / "aws", names=(*host_names(region), self.outside.api), tools=parts.bin_dir
         )
@@ -75,8 +73,8 @@ class World:
             account,
             region,
             self.outside,
-            services=lambda: self.eks.hosts(),
-            owners=lambda: self.eks.owners(),
+            services=lambda: self.eks.hosts(),  # noqa: PLW0108  # it is made after the data plane
+            owners=lambda: self.eks.owners(),  # noqa: PLW0108  # the same
             on_error=self.region.errors.append,
         )
         self.resolvers = Resolvers(folder / "dns", logs)
@@ -112,7 +110,8 @@ class World:
     def start(self) -> None:
         """Open for business: from now on the kernel, names, doors and machines follow what the API is asked for."""
         self._warming.join()
-        self.plane.on_plan(self._follow_state)
+        self.plane.on_plan(self._follow_names)
+        self.plane.on_plan(self.metadata.follow)
         self.plane.reconcile("start")
         self.region.after_mutation(self._mutated)
 
@@ -127,26 +126,12 @@ class World:
             self._follow_names(self.plane.state)
         self.fleet.follow()
 
-    def _follow_state(self, state: Ec2State) -> None:
-        self._follow_names(state)
-        self._follow_metadata(state)
-
     def _follow_names(self, state: Ec2State) -> None:
         everybody = (AWS, self.outside.resolver)
         self.resolvers.follow(names.resolvers(state, self.region.region, self._public, self.eks.endpoints(), everybody))
 
-    def _follow_metadata(self, state: Ec2State) -> None:
-        """One metadata service in each VPC's router; told apart by address, it serves the instances of its VPC."""
-        vpcs = {vpc.id for vpc in state.vpcs}
-        with self._lock:
-            for gone in set(self._metadata) - vpcs:
-                self._metadata.pop(gone).close()
-            for new in vpcs - set(self._metadata):
-                listener = namespaces.listener_in(new, METADATA, 80)
-                self._metadata[new] = self.region.serve_metadata(listener, partial(self._identity, new))
-
-    def _identity(self, vpc: str, address: str) -> InstanceIdentity | None:
-        return self.region.identity(address, vpc)
+    def _serve_metadata(self, listener: socket.socket, vpc: str) -> HttpServer:
+        return self.region.serve_metadata(listener, lambda address: self.region.identity(address, vpc))
 
     # -- machines --------------------------------------------------------------------------------------------------
 
@@ -154,8 +139,9 @@ class World:
         vpc = next(v for v in self.plane.state.vpcs if v.id == state.vpc)
         return {
             **self._ami(state),
-            "/etc/resolv.conf": MachineFile(names.resolv_conf(vpc, self.region.region)),
-            "/etc/ssl/certs/ca-certificates.crt": MachineFile(self.aws_ca.certificate_pem),
+            **node.instance_files(
+                state.private_dns_name, state.private_address, names.resolv_conf(vpc, self.region.region)
+            ),
         }
 
     def _halted(self, instance: str) -> None:

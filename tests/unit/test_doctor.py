@@ -100,9 +100,10 @@ def test_an_empty_cache_lacks_everything_and_needs_room_to_build(tmp_path: Path)
     assert [(check.name, check.status) for check in checks] == [
         ("binaries", LACK),
         ("machine image", LACK),
+        ("manifests", LACK),
         ("container images", LACK),
     ]
-    assert [doctor.disk_check(place, free * 1024**3).status for free in (9, 11)] == [LACK, OK]
+    assert [doctor.disk_check(place, free * 1024**3).status for free in (15, 17)] == [LACK, OK]
 
 
 def _answers(status: str) -> list[Check]:

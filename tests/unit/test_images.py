@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from islanding.lab.images import Entry, Image, digest, layer_tar, layout, nginx, pause, write_archive
 from islanding.lab.parts import oci
+from islanding.lab.system_images import KUBE_PROXY, VPC_CNI, VPC_CNI_INIT
 
 FILES = (Entry("usr/sbin/nginx", b"program"), Entry("lib", link="usr/lib"))
 
@@ -76,7 +77,9 @@ def test_the_uncached_image_shares_the_lower_layer_and_is_another_image() -> Non
 
 def test_the_uncached_image_is_kept_from_the_nodes() -> None:
     """Nodes import the archives of the folder; the withheld one lies a folder below."""
-    assert oci.archive_names() == ["pause-1.tar", "nginx-1.tar", "withheld/uncached-1.tar"]
+    top = [name for name in oci.archive_names() if "/" not in name]
+    assert top == ["pause-1.tar", "nginx-1.tar"]
+    assert "withheld/uncached-1.tar" in oci.archive_names()
 
 
 def test_archive_is_the_same_each_time_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -128,3 +131,32 @@ def test_loader_list_gives_the_libraries() -> None:
     )
     expected = ["/lib/x86_64-linux-gnu/libssl.so.3", "/lib64/ld-linux-x86-64.so.2"]
     assert expected == oci.parse_loader_list(text)
+
+
+SYSTEM = {image.name: image for image in oci.all_images(oci.Contents(packet_filter=FILES)).values()}
+
+
+def test_cni_and_kube_proxy_share_the_packet_filters_layer() -> None:
+    """A node that has one of them fetches only what the other has of its own."""
+    layers = [json.loads(blob(SYSTEM[n], index(SYSTEM[n])))["layers"] for n in (VPC_CNI, KUBE_PROXY)]
+    assert layers[0][0] == layers[1][0]
+    assert len(layers[0]) == len(layers[1]) == 2
+
+
+def test_vpc_cni_finds_its_plugins_where_its_programs_look() -> None:
+    """Agent and installer take what lies in their working folders, under the names that the node's runtime calls."""
+    agent, init = SYSTEM[VPC_CNI], SYSTEM[VPC_CNI_INIT]
+    held = [{entry.path for entry in image.layers[-1]} for image in (agent, init)]
+    assert {"app/aws-cni", "app/egress-cni", "app/aws-k8s-agent", "app/10-aws.conflist"} <= held[0]
+    assert {"init/loopback", "init/host-local", "init/portmap"} <= held[1]
+    found = [(image.working_dir, image.entrypoint) for image in (agent, init)]
+    assert found == [("/app", ("/app/aws-vpc-cni",)), ("/init", ("/init/aws-vpc-cni-init",))]
+    config = json.loads(blob(agent, json.loads(blob(agent, index(agent)))["config"]))["config"]
+    assert config["WorkingDir"] == "/app"
+
+
+def test_iptables_is_the_one_on_nftables() -> None:
+    """Every command that kube-proxy and the agent call, for both families, is the nftables variant."""
+    links = {entry.path: entry.link for entry in SYSTEM[KUBE_PROXY].layers[0]}
+    names = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
+    assert {links[f"usr/sbin/{name}"] for name in names} == {"xtables-nft-multi"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from islanding.lab import system_images
 from islanding.lab.parts import pins
 from islanding.lab.parts.recipe import PACKAGES, Recipe
 
@@ -67,11 +68,17 @@ def test_committed_pins_give_the_versions_and_binaries_of_the_lab() -> None:
         "containerd": "2.4.2",
         "aws-iam-authenticator": "0.6.13",
         "kubernetes": "1.36.3",
+        "ecr-credential-provider": "1.37.0",
+        "registry": "3.1.2",
+        "coredns": "1.15.0",
+        "amazon-vpc-cni": "1.23.2",
     }
     assert expected == {name: part.version for name, part in sets.items()}
     wanted = (
-        "aws-iam-authenticator bridge containerd containerd-shim-runc-v2 ctr etcd etcdctl host-local kube-apiserver "
-        "kube-controller-manager kube-proxy kube-scheduler kubectl kubelet loopback pause portmap ptp"
+        "aws-iam-authenticator aws-k8s-agent aws-vpc-cni aws-vpc-cni-init bridge containerd containerd-shim-runc-v2 "
+        "coredns ctr ecr-credential-provider egress-cni-plugin etcd etcdctl grpc-health-probe host-local "
+        "kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubectl kubelet loopback pause portmap ptp "
+        "registry routed-eni-cni-plugin"
     )
     assert wanted.split() == sorted(name for part in sets.values() for name in part.binaries)
 
@@ -83,6 +90,27 @@ def test_kubernetes_says_its_version() -> None:
         "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 -X k8s.io/client-go/pkg/version.gitVersion=v1.36.3"
     )
     assert expected == flags
+
+
+def test_agent_and_plugin_of_the_vpc_cni_say_the_same_version() -> None:
+    """The agent refuses a plugin of another version: both variables are set, to the same value."""
+    flags = next(part for part in pins.load() if part.name == "amazon-vpc-cni").ldflags.split()
+    values = dict(flag.split("=") for flag in flags if "=" in flag)
+    assert {"main.version", "github.com/aws/amazon-vpc-cni-k8s/pkg/version.Version"} <= set(values)
+    assert set(values.values()) == {"v1.23.2"}
+
+
+def test_images_are_tagged_with_the_pinned_versions() -> None:
+    """The names that nodes pull say the versions that are in the images."""
+    versions = {part.name: part.version for part in pins.load()}
+    expected = {
+        system_images.VPC_CNI: versions["amazon-vpc-cni"],
+        system_images.VPC_CNI_INIT: versions["amazon-vpc-cni"],
+        system_images.KUBE_PROXY: versions["kubernetes"],
+        system_images.COREDNS: versions["coredns"],
+        system_images.PAUSE: versions["pause"],
+    }
+    assert expected == {name: name.rsplit(":")[1].removeprefix("v") for name in expected}
 
 
 def test_a_changed_pin_changes_its_own_key_and_the_common_one(tmp_path: Path) -> None:

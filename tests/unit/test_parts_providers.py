@@ -113,6 +113,9 @@ def test_release_addresses_name_the_pinned_version() -> None:
         "cni-plugins-linux-arm64-v1.9.1.tgz",
         "aws-iam-authenticator": "https://github.com/kubernetes-sigs/aws-iam-authenticator/releases/download/v0.6.13/"
         "aws-iam-authenticator_0.6.13_linux_arm64",
+        "registry": "https://github.com/distribution/distribution/releases/download/v3.1.2/"
+        "registry_3.1.2_linux_arm64.tar.gz",
+        "coredns": "https://github.com/coredns/coredns/releases/download/v1.15.0/coredns_1.15.0_linux_arm64.tgz",
     }
     found = {name: releases(part, "arm64")[0].url for name, part in SETS.items() if releases(part, "arm64")}
     assert expected == found
@@ -244,7 +247,7 @@ def test_missing_and_old_toolchains_are_told_apart(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        ("write /x: no space left on device", "Free 12 GB"),
+        ("write /x: no space left on device", "Free 16 GB"),
         ("verifying module: checksum mismatch", "not what go.sum says"),
         ('Get "x": dial tcp: lookup proxy: no such host', "proxy cannot be reached"),
         ("go.mod requires go >= 1.26.6 (running go 1.22)", "too old"),

@@ -16,7 +16,7 @@ from islanding.errors import SetupError
 from islanding.lab import parts
 from islanding.lab.parts import apt, assemble, machine_image, pins
 from islanding.lab.parts.cache import write_json
-from islanding.lab.parts.found import Layout, find
+from islanding.lab.parts.found import LIMITS, Layout, find
 from islanding.lab.parts.progress import Plain, Silent, Step, TimeLeft
 from islanding.lab.parts.recipe import Recipe
 from islanding.lab.parts.runner import stream
@@ -30,6 +30,10 @@ def complete(cache: Path) -> Layout:
     for part in place.sets:
         for name in part.binaries:
             place.binaries.put(cache / "x", name, version=part.version, key=part.key, provider="test")
+    for files in place.file_sets:
+        for name in files.binaries:
+            place.upstream.put(cache / "x", name, version="1", key=files.key, provider="test")
+    place.upstream.put(cache / "x", LIMITS, version="", key="k", provider="test")
     for name in place.missing_archives():
         place.archives.put(cache / "x", name, version="1", key="k", provider="test")
     (place.image / "root/usr/bin").mkdir(parents=True)
@@ -41,7 +45,7 @@ def complete(cache: Path) -> Layout:
 
 def test_find_names_what_is_missing(tmp_path: Path) -> None:
     """An empty cache, and one that lacks a single part, are named with the command to run."""
-    with pytest.raises(SetupError, match=r"parts are missing: pause, host-local, bridge.* and 16 more") as lack:
+    with pytest.raises(SetupError, match=r"parts are missing: pause, host-local, bridge.* and 39 more") as lack:
         find(tmp_path)
     assert lack.value.fix == "Run: sudo islanding setup"
     place = complete(tmp_path)

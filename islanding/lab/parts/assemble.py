@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from islanding.errors import SetupError
-from islanding.lab.parts import apt, machine_image, oci
-from islanding.lab.parts.cache import lock, read_json, write_json
+from islanding.lab.parts import apt, instance_types, machine_image, oci, upstream
+from islanding.lab.parts.cache import Shelf, lock, read_json, write_json
 from islanding.lab.parts.download import DownloadProvider
-from islanding.lab.parts.found import Layout, Parts, collect, layout
+from islanding.lab.parts.found import LIMITS, Layout, Parts, collect, layout
 from islanding.lab.parts.gobuild import GoProvider
 from islanding.lab.parts.pins import PartSet
 from islanding.lab.parts.progress import Reporter, Step
@@ -23,7 +23,7 @@ from islanding.lab.parts.providers import CacheProvider, FolderProvider, Provide
 from islanding.lab.parts.runner import stream
 from islanding.process import Result
 
-COLD_BUILD_BYTES = 10 * 1024**3  # measured: 2.2 GB modules, 4.3 GB build cache, 1 GB results, and room for linking
+COLD_BUILD_BYTES = 16 * 1024**3  # measured: 4.6 GB modules, 6.8 GB build cache, 1.8 GB results, and room for linking
 WARM_BYTES = 2 * 1024**3
 
 
@@ -54,7 +54,7 @@ def ensure(
         sweep(place)
         for name in drop_damaged(place):
             progress.say(f"{name} in the cache was damaged: it is replaced")
-        tasks = _tasks(place, chain(place, folder, download), progress)
+        tasks = _tasks(place, chain(place, folder, download), file_chain(place, folder), progress)
         progress.plan([task.step for task in tasks])
         for task in tasks:
             progress.start(task.step)
@@ -71,10 +71,20 @@ def chain(place: Layout, folder: Path | None, download: bool) -> list[Provider]:
     return [*first, GoProvider(place.cache)]
 
 
+def file_chain(place: Layout, folder: Path | None) -> list[Provider]:
+    """The providers of other projects' files in the order in which they are asked."""
+    first: list[Provider] = [FolderProvider(folder)] if folder else []
+    return [
+        *first,
+        CacheProvider(place.cache / "manifests", place.upstream.folder),
+        upstream.ModuleProvider(place.cache),
+    ]
+
+
 def drop_damaged(place: Layout) -> list[str]:
     """Take out of the cache what differs from its hash, and return the names."""
     names: list[str] = []
-    for shelf in (place.binaries, place.archives):
+    for shelf in (place.binaries, place.upstream, place.archives):
         for item in shelf.damaged():
             shelf.drop(item.name)
             names.append(item.name)
@@ -99,15 +109,18 @@ def sweep(place: Layout) -> None:
 
 def prune(place: Layout) -> list[Path]:
     """Remove parts of other pins, other images and the build caches; returns what was removed."""
-    keep = {place.binaries.folder, place.image, place.archives.folder}
-    found = [path for kind in ("parts", "images", "oci") for path in (place.cache / kind).glob("*") if path not in keep]
+    keep = {place.binaries.folder, place.image, place.archives.folder, place.upstream.folder}
+    kinds = ("parts", "images", "oci", "manifests")
+    found = [path for kind in kinds for path in (place.cache / kind).glob("*") if path not in keep]
     found += [path for path in (place.cache / "go-mod", place.cache / "go-build") if path.is_dir()]
     for path in found:
         machine_image.discard(path)
     return found
 
 
-def _tasks(place: Layout, providers: Sequence[Provider], progress: Reporter) -> list[Task]:
+def _tasks(
+    place: Layout, providers: Sequence[Provider], file_providers: Sequence[Provider], progress: Reporter
+) -> list[Task]:
     """Only what is missing: a complete cache gives no task, and so needs no network."""
     tasks: list[Task] = []
     tools = apt.missing_tools()
@@ -120,6 +133,13 @@ def _tasks(place: Layout, providers: Sequence[Provider], progress: Reporter) -> 
             seconds = _expected_seconds(place, part) * len(lacks[part.name]) / len(part.binaries)
             step = Step(part.name, f"{part.name} {part.version}", seconds)
             tasks.append(Task(step, partial(_binaries, place, part, lacks[part.name], providers, progress)))
+    files = place.missing_files()
+    for part in place.file_sets:
+        if part.name in files:
+            step = Step(part.name, f"{part.name} {part.version}", part.seconds)
+            tasks.append(Task(step, partial(_files, place, part, files[part.name], file_providers, progress)))
+    if files or not place.limits_ready():
+        tasks.append(Task(Step(LIMITS, "table of instance types", 0.5), partial(_limits, place)))
     if not place.image_ready():
         step = Step("image", "machine image", machine_image.BUILD_SECONDS)
         tasks.append(Task(step, partial(_image, place, progress)))
@@ -158,6 +178,23 @@ def _packages(tools: list[apt.HostTool], progress: Reporter) -> str:
 def _binaries(
     place: Layout, part: PartSet, wanted: list[str], providers: Sequence[Provider], progress: Reporter
 ) -> str:
+    return _fetch(place, place.binaries, part, wanted, providers, progress, mode=0o755)
+
+
+def _files(place: Layout, part: PartSet, wanted: list[str], providers: Sequence[Provider], progress: Reporter) -> str:
+    return _fetch(place, place.upstream, part, wanted, providers, progress, mode=0o644)
+
+
+def _fetch(
+    place: Layout,
+    shelf: Shelf,
+    part: PartSet,
+    wanted: list[str],
+    providers: Sequence[Provider],
+    progress: Reporter,
+    *,
+    mode: int,
+) -> str:
     """Ask each provider for what is still wanted; each file goes into the cache as soon as it is there."""
     left, how, reasons = list(wanted), [], []
     for provider in providers:
@@ -170,12 +207,22 @@ def _binaries(
                 reasons.append(f"{provider.name}: {reason}")
                 continue
             for name, path in found.items():
-                place.binaries.put(path, name, version=part.version, key=part.key, provider=provider.name)
+                shelf.put(path, name, version=part.version, key=part.key, provider=provider.name, mode=mode)
         left = [name for name in left if name not in found]
         how.append(provider.name)
     if left:
         raise SetupError(f"{part.name}: nobody has {', '.join(left)} ({'; '.join(reasons)})", "Run `islanding doctor`.")
     return ", ".join(how)
+
+
+def _limits(place: Layout) -> str:
+    source, listed = ((place.upstream.files / name).read_text() for name in (upstream.LIMITS_GO, upstream.MAX_PODS))
+    found = instance_types.parse(source, listed)
+    with _work(place) as work:
+        (work / LIMITS).write_text(instance_types.to_json(found))
+        key = place.upstream.folder.name
+        place.upstream.put(work / LIMITS, LIMITS, version="", key=key, provider="derived here", mode=0o644)
+    return f"{len(found)} types out of the VPC CNI's own table"
 
 
 def _image(place: Layout, progress: Reporter) -> str:
@@ -193,14 +240,16 @@ def _image(place: Layout, progress: Reporter) -> str:
 
 
 def _archives(place: Layout, progress: Reporter) -> str:
-    pause = next(part for part in place.sets if part.name == "pause")
     with _work(place) as work:
-        entries, versions = oci.nginx_entries(work / "nginx", partial(_stream, progress))
-        made = oci.write_images(work / "images", place.binaries.files / "pause", entries)
+        tree = oci.unpack(work / "packages", partial(_stream, progress))
+        versions = oci.versions(tree)
+        made = oci.write_images(work / "images", oci.contents(place.binaries.files, place.upstream.files, tree))
+        tags = {name: image.tag for name, image in oci.all_images(oci.Contents()).items()}
         for name, path in made.items():
-            version = pause.version if name.startswith("pause") else f"nginx {versions.get('nginx', 'unknown')}"
+            with_nginx = Path(name).name.startswith(("nginx", "uncached"))
+            version = f"nginx {versions.get('nginx', 'unknown')}" if with_nginx else tags.get(name, "")
             place.archives.put(path, name, version=version, key=place.oci_key, provider="written here", mode=0o644)
-    return f"nginx {versions.get('nginx', '')} and pause, written without an engine"
+    return f"{len(made) - 1} images, nginx {versions.get('nginx', '')} among them, written without an engine"
 
 
 def _stream(progress: Reporter, argv: list[str]) -> Result:

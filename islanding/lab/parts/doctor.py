@@ -14,7 +14,7 @@ from islanding import paths
 from islanding.errors import SetupError
 from islanding.lab.parts import apt, gobuild, trials
 from islanding.lab.parts.assemble import COLD_BUILD_BYTES, WARM_BYTES, image_whole
-from islanding.lab.parts.found import Layout, layout, shorten
+from islanding.lab.parts.found import LIMITS, Layout, layout, shorten
 from islanding.process import Result
 
 OK, WARNING, LACK = "ok", "warning", "lack"
@@ -139,7 +139,7 @@ def memory_check(meminfo: str) -> Check:
 
 
 def disk_check(place: Layout, free: int) -> Check:
-    """Whether the cache's disk has room: 10 GiB for a first build, 2 GiB once all parts are there."""
+    """Whether the cache's disk has room: 16 GiB for a first build, 2 GiB once all parts are there."""
     needed = COLD_BUILD_BYTES if place.missing_binaries() and not (place.cache / "go-build").is_dir() else WARM_BYTES
     found = f"{free / GIB:.1f} GiB free for {place.cache}"
     fix = f"Free {needed // GIB} GiB there, or name another place: export ISLANDING_CACHE=DIR"
@@ -178,12 +178,14 @@ def tool_checks(missing: list[apt.HostTool], *, has_apt: bool) -> list[Check]:
 
 def go_check(place: Layout) -> Check:
     """Whether the Go toolchain can build what is missing; not needed when nothing is."""
-    lacks = place.missing_binaries()
-    use = "building the binaries when no release site answers"
+    lacks = {**place.missing_binaries(), **place.missing_files()}
+    use = "building what no release site has, and fetching manifests"
     if not lacks:
-        return Check("Go", OK, "not needed: all binaries are there", use)
+        return Check("Go", OK, "not needed: all that it makes is there", use)
     try:
-        newest = max((part for part in place.sets if part.name in lacks), key=lambda part: part.needs_go)
+        newest = max(
+            (part for part in (*place.sets, *place.file_sets) if part.name in lacks), key=lambda part: part.needs_go
+        )
         version = ".".join(str(number) for number in gobuild.find_toolchain(newest))
     except SetupError as lack:
         return Check("Go", LACK, lack.what, use, lack.fix)
@@ -191,7 +193,7 @@ def go_check(place: Layout) -> Check:
 
 
 def part_checks(place: Layout) -> list[Check]:
-    """Whether binaries, machine image and container images are there and whole, by their hashes."""
+    """Whether binaries, machine image, manifests and container images are there and whole, by their hashes."""
     fix = SETUP
     missing = [name for names in place.missing_binaries().values() for name in names]
     damaged = [item.name for item in place.binaries.damaged() if item.name not in missing]
@@ -201,13 +203,18 @@ def part_checks(place: Layout) -> list[Check]:
         image = "not made yet"
     else:
         image = f"whole, {place.image / 'root'}" if image_whole(place) else "damaged: differs from when it was made"
+    no_files = [name for names in place.missing_files().values() for name in names]
+    no_files += [] if place.limits_ready() else [LIMITS]
+    bad_files = [item.name for item in place.upstream.damaged() if item.name not in no_files]
+    files = _state(no_files, bad_files, f"all there in {place.upstream.files}")
     no_archives = place.missing_archives()
     bad_archives = [item.name for item in place.archives.damaged() if item.name not in no_archives]
     archives = _state(no_archives, bad_archives, f"all there in {place.archives.files}")
     found = (
         ("binaries", binaries, bool(missing or damaged), "control plane and nodes"),
         ("machine image", image, not image.startswith("whole"), "the file system of each instance"),
-        ("container images", archives, bool(no_archives or bad_archives), "pods: pause and nginx"),
+        ("manifests", files, bool(no_files or bad_files), "VPC CNI, kube-proxy and CoreDNS on a cluster"),
+        ("container images", archives, bool(no_archives or bad_archives), "pods, and what AWS's own registry holds"),
     )
     return [Check(name, LACK if bad else OK, text, use, fix) for name, text, bad, use in found]
 

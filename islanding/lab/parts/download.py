@@ -36,34 +36,51 @@ class Release:
 
 
 def releases(part: PartSet, arch: str = architecture()) -> list[Release]:
-    """Where the project of a part set publishes its binaries; empty for what no project publishes.
+    """Where the project of a part set publishes its binaries; empty for what no project publishes with checksums.
 
-    Sources: kubernetes.io "Download Kubernetes"; the release pages of etcd, containerd and containernetworking/plugins;
-    aws-iam-authenticator's .goreleaser.yaml (project name `authenticator`).
+    Sources: kubernetes.io "Download Kubernetes"; the release pages of etcd, containerd, containernetworking/plugins,
+    distribution and CoreDNS; aws-iam-authenticator's .goreleaser.yaml (project name `authenticator`).
     """
-    v = part.version
+    v, site = part.version, "https://github.com"
+    published: dict[str, tuple[str, str, dict[str, str]]] = {
+        "etcd": (
+            f"{site}/etcd-io/etcd/releases/download/v{v}/etcd-v{v}-linux-{arch}.tar.gz",
+            f"{site}/etcd-io/etcd/releases/download/v{v}/SHA256SUMS",
+            {name: f"etcd-v{v}-linux-{arch}/{name}" for name in part.binaries},
+        ),
+        "containerd": (
+            f"{site}/containerd/containerd/releases/download/v{v}/containerd-static-{v}-linux-{arch}.tar.gz",
+            ".sha256sum",
+            {name: f"bin/{name}" for name in part.binaries},
+        ),
+        "cni": (
+            f"{site}/containernetworking/plugins/releases/download/v{v}/cni-plugins-linux-{arch}-v{v}.tgz",
+            ".sha256",
+            {name: f"./{name}" for name in part.binaries},
+        ),
+        "aws-iam-authenticator": (
+            f"{site}/kubernetes-sigs/aws-iam-authenticator/releases/download/v{v}/aws-iam-authenticator_{v}_linux_{arch}",
+            f"{site}/kubernetes-sigs/aws-iam-authenticator/releases/download/v{v}/authenticator_{v}_checksums.txt",
+            {"aws-iam-authenticator": ""},
+        ),
+        "registry": (
+            f"{site}/distribution/distribution/releases/download/v{v}/registry_{v}_linux_{arch}.tar.gz",
+            ".sha256",
+            {"registry": "registry"},
+        ),
+        "coredns": (
+            f"{site}/coredns/coredns/releases/download/v{v}/coredns_{v}_linux_{arch}.tgz",
+            ".sha256",
+            {"coredns": "coredns"},
+        ),
+    }
     if part.name == "kubernetes":
         base = f"https://dl.k8s.io/release/v{v}/bin/linux/{arch}"
         return [Release(f"{base}/{name}", f"{base}/{name}.sha256", {name: ""}) for name in part.binaries]
-    if part.name == "etcd":
-        base = f"https://github.com/etcd-io/etcd/releases/download/v{v}"
-        top = f"etcd-v{v}-linux-{arch}"
-        members = {name: f"{top}/{name}" for name in part.binaries}
-        return [Release(f"{base}/{top}.tar.gz", f"{base}/SHA256SUMS", members)]
-    if part.name == "containerd":
-        url = (
-            f"https://github.com/containerd/containerd/releases/download/v{v}/containerd-static-{v}-linux-{arch}.tar.gz"
-        )
-        return [Release(url, f"{url}.sha256sum", {name: f"bin/{name}" for name in part.binaries})]
-    if part.name == "cni":
-        base = f"https://github.com/containernetworking/plugins/releases/download/v{v}"
-        url = f"{base}/cni-plugins-linux-{arch}-v{v}.tgz"
-        return [Release(url, f"{url}.sha256", {name: f"./{name}" for name in part.binaries})]
-    if part.name == "aws-iam-authenticator":
-        base = f"https://github.com/kubernetes-sigs/aws-iam-authenticator/releases/download/v{v}"
-        url = f"{base}/aws-iam-authenticator_{v}_linux_{arch}"
-        return [Release(url, f"{base}/authenticator_{v}_checksums.txt", {"aws-iam-authenticator": ""})]
-    return []
+    if part.name not in published:
+        return []
+    url, sums, members = published[part.name]
+    return [Release(url, url + sums if sums.startswith(".") else sums, members)]
 
 
 def answers(host: str) -> bool:

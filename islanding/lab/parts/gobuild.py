@@ -15,7 +15,7 @@ from islanding.process import run
 
 # From this version on, a toolchain fetches the newer one that a go.mod asks for (go.dev/doc/toolchain).
 SELF_UPGRADING_GO = (1, 21)
-NEEDED_BYTES = 12 * 1024**3  # module and build cache of a cold build of everything, with room for linking
+NEEDED_BYTES = 16 * 1024**3  # module and build cache of a cold build of everything, with room for linking
 
 
 @dataclass(frozen=True)

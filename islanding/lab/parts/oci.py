@@ -1,40 +1,67 @@
-"""Gathers what the container images hold: our pause program and nginx with its libraries out of Debian's packages."""
+"""Gathers what the container images hold: built programs, and Debian's programs with their libraries."""
 
 from __future__ import annotations
 
 import gzip
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from islanding.errors import SetupError
+from islanding.lab import archives
 from islanding.lab.images import Entry, Image, nginx, pause, write_archive
+from islanding.lab.parts import upstream
 from islanding.lab.parts.apt import mirror_lines, proxy_options
 from islanding.lab.parts.recipe import SUITE
+from islanding.lab.system_images import programs, system_images
 from islanding.process import Result, run
 
-NGINX_PACKAGES = ("nginx-light", "busybox-static")
+PACKAGES = ("nginx-light", "busybox-static", "iptables", "nftables", "conntrack")
 CACHED = "lab.local/nginx:1"
 # Never imported into a node: shows that an image which is not cached cannot be had while the Region is away.
 UNCACHED = "lab.local/uncached:1"
 WITHHELD = "withheld"
-BUILD_SECONDS = 15.0
+SYSTEM = "system"  # AWS's own registry is filled from here; nodes pull these
+INDEX = f"{SYSTEM}/{archives.INDEX}"
+BUILD_SECONDS = 10.0
+
+_FILTER_PROGRAMS = ("/usr/sbin/xtables-nft-multi", "/usr/sbin/nft", "/usr/sbin/conntrack")
+_IN_AGENT = (upstream.CONFLIST, upstream.MAX_PODS)
+_MERGED = tuple(Entry(name, link=f"usr/{name}") for name in ("bin", "lib", "lib64", "sbin"))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes into the images: programs by name, files of other projects by name, files out of Debian's packages."""
+
+    binaries: Mapping[str, bytes] = field(default_factory=lambda: dict.fromkeys(programs(), b""))
+    upstream: Mapping[str, bytes] = field(default_factory=lambda: dict.fromkeys(_IN_AGENT, b""))
+    nginx: Sequence[Entry] = ()
+    packet_filter: Sequence[Entry] = ()
+
+
+def contents(bin_dir: Path, upstream_dir: Path, tree: Path) -> Contents:
+    """Read it all: the built programs, the other projects' files, and the unpacked packages."""
+    return Contents(
+        {name: (bin_dir / name).read_bytes() for name in programs()},
+        {name: (upstream_dir / name).read_bytes() for name in _IN_AGENT},
+        nginx_entries(tree),
+        filter_entries(tree),
+    )
 
 
 def extract_command(tree: Path, sources: Path, proxies: list[str]) -> list[str]:
-    """The mmdebstrap command that unpacks nginx, busybox and what they depend on below `tree`, configuring nothing."""
+    """The mmdebstrap command that unpacks PACKAGES and what they depend on below `tree`, configuring nothing."""
     argv = ["mmdebstrap", "--mode=root", "--variant=extract", "--format=directory"]
-    argv += ["--include=" + ",".join(NGINX_PACKAGES), '--aptopt=Apt::Install-Recommends "false"']
+    argv += ["--include=" + ",".join(PACKAGES), '--aptopt=Apt::Install-Recommends "false"']
     argv += [f"--aptopt={option}" for option in proxies]
     return [*argv, SUITE, str(tree), *([str(sources)] if sources.read_text().strip() else [])]
 
 
-def nginx_entries(work: Path, runner: Callable[[list[str]], Result]) -> tuple[list[Entry], dict[str, str]]:
-    """Unpack Debian's nginx below `work` and return the files that it needs to run, and the packages' versions.
-
-    Raises SetupError when the packages cannot be had.
-    """
+def unpack(work: Path, runner: Callable[[list[str]], Result]) -> Path:
+    """Unpack Debian's packages below `work` and return their tree; raises SetupError when they cannot be had."""
     tree, sources = work / "tree", work / "sources.list"
     discard(work)
     work.mkdir(parents=True)
@@ -43,16 +70,34 @@ def nginx_entries(work: Path, runner: Callable[[list[str]], Result]) -> tuple[li
     if not result.ok:
         last = "\n  ".join(result.stderr.strip().splitlines()[-6:])
         raise SetupError(
-            f"Debian's nginx for the workload image could not be had\n  {last}",
+            f"Debian's packages for the container images could not be had\n  {last}",
             "Check that `apt-get update` works, then run `islanding setup` again.",
         )
-    files = ["/usr/sbin/nginx", *libraries(tree, "/usr/sbin/nginx")]
-    entries = [Entry(_merged(path), (tree / path[1:]).read_bytes()) for path in files]
-    busybox = next(path for path in (tree / "usr/bin/busybox", tree / "bin/busybox") if path.exists())
-    entries.append(Entry("usr/bin/busybox", busybox.read_bytes()))
-    entries += [Entry(name, link=f"usr/{name}") for name in ("bin", "lib", "lib64", "sbin")]
-    entries.append(Entry("etc/nginx/mime.types", (tree / "etc/nginx/mime.types").read_bytes(), mode=0o644))
-    return entries, _versions(tree)
+    return tree
+
+
+def nginx_entries(tree: Path) -> list[Entry]:
+    """nginx with the libraries that it needs, and busybox."""
+    mime = Entry("etc/nginx/mime.types", (tree / "etc/nginx/mime.types").read_bytes(), mode=0o644)
+    return [*_taken(tree, ["/usr/sbin/nginx"]), *_busybox(tree), *_MERGED, mime]
+
+
+def filter_entries(tree: Path) -> list[Entry]:
+    """iptables (on nftables) with its matches and targets, nft, conntrack, their libraries, and busybox."""
+    extensions = sorted(f"/{path.relative_to(tree)}" for path in tree.glob("usr/lib/*/xtables/*.so"))
+    if not extensions:
+        raise SetupError("Debian's iptables has no extensions where they were expected (usr/lib/*/xtables)")
+    return [*_taken(tree, [*_FILTER_PROGRAMS, *extensions]), *_busybox(tree), *_MERGED]
+
+
+def _taken(tree: Path, programs: Sequence[str]) -> Iterator[Entry]:
+    wanted = {path for program in programs for path in (program, *libraries(tree, program))}
+    return (Entry(_merged(path), (tree / path[1:]).read_bytes()) for path in sorted(wanted))
+
+
+def _busybox(tree: Path) -> list[Entry]:
+    path = next(path for path in (tree / "usr/bin/busybox", tree / "bin/busybox") if path.exists())
+    return [Entry("usr/bin/busybox", path.read_bytes())]
 
 
 def libraries(tree: Path, program: str) -> list[str]:
@@ -69,7 +114,7 @@ def parse_loader_list(text: str) -> list[str]:
     for line in text.splitlines():
         words = line.split()
         if "=>" in words and "not" in words:
-            raise SetupError(f"a library of the workload image is missing: {words[0]}")
+            raise SetupError(f"a library of a container image is missing: {words[0]}")
         if "=>" in words:
             paths.append(words[words.index("=>") + 1])
         elif words and words[0].startswith("/"):
@@ -77,24 +122,50 @@ def parse_loader_list(text: str) -> list[str]:
     return paths
 
 
-def all_images(pause_program: bytes, entries: Sequence[Entry]) -> dict[str, Image]:
-    """The lab's images by archive name; the one that nodes must not have cached is in the `withheld` folder."""
-    images = (pause(pause_program), nginx(CACHED, entries), nginx(UNCACHED, entries))
-    return {f"{WITHHELD}/{i.file_name}" if i.name == UNCACHED else i.file_name: i for i in images}
+def all_images(given: Contents) -> dict[str, Image]:
+    """The lab's images by archive name.
+
+    The one that nodes must not have cached is in the `withheld` folder, AWS's own in the `system` folder.
+    """
+    own = (pause(given.binaries["pause"]), nginx(CACHED, given.nginx))
+    uncached = nginx(UNCACHED, given.nginx)
+    system = system_images(given.binaries, given.upstream, given.packet_filter)
+    return {
+        **{image.file_name: image for image in own},
+        f"{WITHHELD}/{uncached.file_name}": uncached,
+        **{f"{SYSTEM}/{image.file_name}": image for image in system},
+    }
 
 
 def archive_names() -> list[str]:
-    """The names of the archives, as they lie below the folder of container images."""
-    return list(all_images(b"", ()))
+    """The names of the archives and of their list, as they lie below the folder of container images."""
+    return [*all_images(Contents()), INDEX]
 
 
-def write_images(folder: Path, pause_program: Path, entries: Sequence[Entry]) -> dict[str, Path]:
-    """Write the lab's image archives below `folder` and return them by name."""
+def write_images(folder: Path, given: Contents) -> dict[str, Path]:
+    """Write the image archives and the list of AWS's own below `folder`, and return them by name."""
     written: dict[str, Path] = {}
-    for name, image in all_images(pause_program.read_bytes(), entries).items():
+    for name, image in all_images(given).items():
         written[name] = folder / name
         write_archive(image, written[name])
+    listed = [archives.stored(path) for name, path in written.items() if name.startswith(f"{SYSTEM}/")]
+    written[INDEX] = folder / INDEX
+    written[INDEX].write_text(archives.index_text(listed))
     return written
+
+
+def versions(tree: Path) -> dict[str, str]:
+    """Versions of the packages below `tree`: an unpacked tree has no dpkg database, so the changelogs say them."""
+    found: dict[str, str] = {}
+    for name in ("nginx", *PACKAGES):
+        path = tree / "usr/share/doc" / name / "changelog.Debian.gz"
+        if not path.is_file():
+            continue
+        with gzip.open(path, "rt", errors="replace") as text:
+            first = re.match(r"\S+ \(([^)]+)\)", text.readline())
+        if first:
+            found[name] = first[1]
+    return found
 
 
 def _merged(path: str) -> str:
@@ -102,17 +173,6 @@ def _merged(path: str) -> str:
     return path[1:] if path.startswith("/usr/") else f"usr{path}"
 
 
-def _versions(tree: Path) -> dict[str, str]:
-    """Versions of the programs below `tree`: an unpacked tree has no dpkg database, so the changelogs say them."""
-    found: dict[str, str] = {}
-    for name in ("nginx", "busybox-static"):
-        with gzip.open(tree / "usr/share/doc" / name / "changelog.Debian.gz", "rt", errors="replace") as text:
-            first = re.match(r"\S+ \(([^)]+)\)", text.readline())
-        if first:
-            found[name] = first[1]
-    return found
-
-
 def discard(work: Path) -> None:
-    """Remove what `nginx_entries` unpacked."""
+    """Remove what `unpack` unpacked."""
     shutil.rmtree(work, ignore_errors=True)

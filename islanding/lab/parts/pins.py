@@ -59,7 +59,22 @@ _SPECS = {
     "cni": _Spec("github.com/containernetworking/plugins", 10),
     "etcd": _Spec("go.etcd.io/etcd/server/v3", 55),
     "containerd": _Spec("github.com/containerd/containerd/v2", 65),
+    "ecr-credential-provider": _Spec("k8s.io/cloud-provider-aws", 30),
+    "registry": _Spec(
+        "github.com/distribution/distribution/v3", 60, ("github.com/distribution/distribution/v3/version.version",)
+    ),
     "aws-iam-authenticator": _Spec("sigs.k8s.io/aws-iam-authenticator", 75),
+    "coredns": _Spec("github.com/coredns/coredns", 90),
+    # The agent refuses a plugin whose version differs from its own: both take it from these variables.
+    "amazon-vpc-cni": _Spec(
+        "github.com/aws/amazon-vpc-cni-k8s",
+        175,
+        (
+            "main.version",
+            "github.com/aws/amazon-vpc-cni-k8s/pkg/version.Version",
+            "github.com/aws/amazon-vpc-cni-k8s/pkg/awsutils/awssession.version",
+        ),
+    ),
     "kubernetes": _Spec(
         "k8s.io/kubernetes",
         390,

@@ -119,6 +119,8 @@ _VERSION_ARGUMENTS = {
     **dict.fromkeys(("etcd", "containerd", "ctr", "containerd-shim-runc-v2"), "--version"),
     "kubectl": "version --client",
     "etcdctl": "version",
+    "registry": "--version",
+    "coredns": "-version",
 }
 
 

@@ -28,6 +28,13 @@ PACKAGES = (
     "socat",
     "sudo",
     "haproxy",
+    "awscli",
+    "skopeo",
+    "openssh-client",
+    "python3-yaml",
+    "jq",
+    "ldnsutils",
+    "netcat-openbsd",
 )
 
 # Units that wait for hardware or seats an instance of the lab does not have, that would meddle with the host's kernel
@@ -37,6 +44,8 @@ MASKED_UNITS = (
     "apt-daily.timer",
     "cloud-init-hotplugd.service",
     "cloud-init-hotplugd.socket",
+    "cni-dhcp.service",
+    "cni-dhcp.socket",
     "console-getty.service",
     "dev-hugepages.mount",
     "dev-mqueue.mount",
@@ -67,6 +76,8 @@ DISABLED_UNITS = ("haproxy.service",)
 DIRECTORIES = (
     "opt/islanding/bin",  # the lab binds Parts.bin_dir here
     "opt/islanding/images",  # the lab binds Parts.oci_dir here
+    "opt/cni/bin",  # the VPC CNI's init container installs its plugins here
+    "etc/eks/image-credential-provider",
     "opt/parts",
     "opt/pki",
     "var/log/journal",  # its presence makes the journal outlive a reboot
@@ -170,6 +181,7 @@ EXCLUDED_PATHS = (
     "/usr/share/locale/*",
     "/usr/share/lintian/*",
     "/usr/share/bash-completion/*",
+    "/usr/lib/python3/dist-packages/awscli/examples/*",  # only `aws ... help` shows them
 )
 KEPT_PATHS = ("/usr/share/doc/*/copyright",)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,6 +39,8 @@ class Seed:
 
     @property
     def _iam(self) -> IAMBackend:
+        # AWS's own policies are in every account; moto reads this when it makes the account's IAM.
+        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
         return iam_backends[self._account]["aws"]
 
     def create_role(self, name: str, services: Sequence[str] = ("ec2.amazonaws.com", "eks.amazonaws.com")) -> str:
