@@ -39,6 +39,7 @@ EVENT_TYPES = frozenset(
         "measurement",  # site, case, name, value, unit, limit, verdict
         "wait",  # site, case, what, seconds, physics: true when the time is the system's own (hold timer, dial, grace)
         "evidence",  # site, case, title, text: something seen once and kept word for word
+        "diagnosis",  # site, case, source, target, step, hops, failing, blame, message, agreement, conclusive, notes
         "warning",  # site, case, text
     }
 )

@@ -22,8 +22,7 @@ def call(site: Site, service: str, operation: str, arguments: dict[str, Any]) ->
     Raises IslandingError with AWS's own message when the call is refused or does not get through, and for a lab that
     names no endpoint of its own: its faults must never reach a real account.
     """
-    if site.target == "lab" and not _endpoint(site.aws, service):
-        raise IslandingError(f"the description of the lab {site.id} names no AWS endpoint; {operation} was not called")
+    allowed(site, service, operation)
     import botocore.exceptions  # importing botocore takes most of a second: only for faults that call AWS
 
     try:
@@ -33,26 +32,44 @@ def call(site: Site, service: str, operation: str, arguments: dict[str, Any]) ->
     return reply
 
 
+def reader(site: Site, service: str) -> Any:
+    """A botocore client of `service` for many calls that read; raises IslandingError where `call` would refuse."""
+    allowed(site, service, service)
+    return client(site.aws, service)
+
+
+def allowed(site: Site, service: str, what: str) -> None:
+    """Raises IslandingError for a lab that names no endpoint for `service`, saying that `what` was not called."""
+    if site.target == "lab" and not endpoint(site.aws, service):
+        raise IslandingError(f"the description of the lab {site.id} names no AWS endpoint; {what} was not called")
+
+
 def client(access: AwsAccess, service: str) -> Any:
     """A botocore client of `service` by what the site says about its access; raises what botocore raises."""
     import botocore.config
-    import botocore.session
 
-    env = access.env
-    session = botocore.session.Session(profile=env.get("AWS_PROFILE"))
-    for variable, setting in _SETTINGS.items():
-        if variable in env:
-            session.set_config_variable(setting, env[variable])
-    if "AWS_ACCESS_KEY_ID" in env:
-        session.set_credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN"))
-    return session.create_client(
+    return session(access).create_client(
         service,
         region_name=access.region,
-        endpoint_url=_endpoint(access, service),
+        endpoint_url=endpoint(access, service),
         config=botocore.config.Config(connect_timeout=5, read_timeout=15),
     )
 
 
-def _endpoint(access: AwsAccess, service: str) -> str | None:
+def session(access: AwsAccess) -> Any:
+    """A botocore session with the credentials, files and settings that the site names; raises what botocore raises."""
+    import botocore.session
+
+    env = access.env
+    made = botocore.session.Session(profile=env.get("AWS_PROFILE"))
+    for variable, setting in _SETTINGS.items():
+        if variable in env:
+            made.set_config_variable(setting, env[variable])
+    if "AWS_ACCESS_KEY_ID" in env:
+        made.set_credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN"))
+    return made
+
+
+def endpoint(access: AwsAccess, service: str) -> str | None:
     """The endpoint that the site's environment names, by the variables of the AWS SDKs; None for AWS's own."""
     return access.env.get(f"AWS_ENDPOINT_URL_{service.upper()}") or access.env.get("AWS_ENDPOINT_URL")

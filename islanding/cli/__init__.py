@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "experiment": ("islanding.cli.experiment:experiment_group", "Run or check one Chaos Toolkit experiment."),
     "lab": ("islanding.cli.lab:lab_group", "Bring a site up in the lab, look round in it, take it down."),
     "report": ("islanding.cli.report:report_command", "Make the report of a run again from its journal."),
+    "explain": ("islanding.cli.explain:explain_command", "Say what a pasted error text means and what to check."),
     "faults": ("islanding.cli.heal:faults_command", "List the faults that are applied, or left by a dead run."),
     "heal": ("islanding.cli.heal:heal_command", "Undo whatever faults are left, whoever applied them."),
     "completion": ("islanding.cli:completion_command", "Print the completion script for a shell."),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from islanding import siteconf
+from islanding import siteconf, stackconf
 from islanding.cli.lab import SiteName
 from islanding.cli.orchestrate import Run, SiteRun
 from islanding.errors import ExitCode, SetupError
@@ -40,7 +40,7 @@ def run_command(sites: tuple[str, ...], folder: Path | None, expression: str, ro
     launch.require_root()
     names = sites or siteconf.names()
     for name in names:
-        siteconf.load(siteconf.find(name))
+        stackconf.load(siteconf.find(name))
     journal = journal_path(folder)
     home = journal.parent
     if journal.exists() and journal.stat().st_size:

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from islanding.evidence.record import (
     Case,
+    Diagnosed,
+    DiagnosedHop,
     Exhibit,
     Expectation,
     FaultWindow,
@@ -209,6 +211,28 @@ class Builder:
         case = self._case_of(event)
         (case.exhibits if case else self._site_of(event).exhibits).append(exhibit)
 
+    def _on_diagnosis(self, event: Event) -> None:
+        case = self._case_of(event)
+        if case is None:
+            return
+        hops, notes = event.get("hops"), event.get("notes")
+        source, target, step, failing = (_text(event, key) for key in ("source", "target", "step", "failing"))
+        case.diagnoses.append(
+            Diagnosed(
+                event.t,
+                source,
+                target,
+                step,
+                tuple(_hop(raw) for raw in hops if isinstance(raw, dict)) if isinstance(hops, list) else (),
+                failing,
+                self._text(event, "blame"),
+                self._text(event, "message"),
+                _text(event, "agreement"),
+                event.get("conclusive") is True,
+                tuple(redact(str(note)) for note in notes) if isinstance(notes, list) else (),
+            )
+        )
+
     def _on_warning(self, event: Event) -> None:
         case, text = self._case_of(event), self._text(event, "text")
         if case:
@@ -265,6 +289,11 @@ def covered(spans: list[tuple[float, float]]) -> float:
 def _text(event: Event, key: str) -> str:
     value = event.get(key)
     return "" if value is None else str(value)
+
+
+def _hop(raw: dict[str, Any]) -> DiagnosedHop:
+    name, status, detail, seen = (redact(str(raw.get(key) or "")) for key in ("hop", "status", "detail", "seen"))
+    return DiagnosedHop(name, status, detail, seen)
 
 
 def _number(event: Event, key: str) -> float | None:

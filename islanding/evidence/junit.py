@@ -87,6 +87,10 @@ def _account(case: Case) -> str:
         if e.verdict is not Verdict.PASS
     ]
     parts += [
+        f"diagnosis, {d.source} to {d.target}: {d.message}" + (f"\n    blame: {d.blame}" if d.blame else "")
+        for d in case.diagnoses
+    ]
+    parts += [
         f"{m.watch}: {m.outcome}, {m.count} times, first at {m.first - case.zero:+.1f} s:\n    "
         + clip(m.text, 20, 2000).replace("\n", "\n    ")
         for m in case.messages

@@ -179,6 +179,7 @@ def line(event: Event) -> Text | None:
         "case-started": (where, _word(event, "title"), "cyan"),
         "fault-applied": (where, f"fault {_word(event, 'fault')} applied", "magenta"),
         "fault-undone": (where, f"fault {_word(event, 'fault')} undone", "magenta"),
+        "diagnosis": (where, _diagnosed(event), "magenta"),
         "warning": (where or "run", f"warning: {_word(event, 'text')}", "yellow"),
     }
     clock = event.wall[11:19]
@@ -191,6 +192,11 @@ def line(event: Event) -> Text | None:
         return None
     who, text, style = said[event.type]
     return _line(clock, who, text, style)
+
+
+def _diagnosed(event: Event) -> str:
+    blame = _word(event, "blame")
+    return f"diagnosis: {_word(event, 'message')}" + (f"; blame: {blame}" if blame else "")
 
 
 def _line(clock: str, where: str, text: str, style: str) -> Text:

@@ -138,6 +138,33 @@ class Exhibit:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class DiagnosedHop:
+    """A hop of an explained path: its status, what AWS's state says of it, and what packets said."""
+
+    name: str
+    status: str
+    detail: str
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosed:
+    """Why a path failed: its hops in order, the first that fails, the AWS object to blame, the answer in a sentence."""
+
+    t: float
+    source: str
+    target: str
+    step: str
+    hops: tuple[DiagnosedHop, ...]
+    failing: str
+    blame: str
+    message: str
+    agreement: str
+    conclusive: bool
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Case:
     """One case at one site, with all that was recorded in it."""
@@ -159,6 +186,7 @@ class Case:
     expectations: list[Expectation] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     exhibits: list[Exhibit] = field(default_factory=list)
+    diagnoses: list[Diagnosed] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
 

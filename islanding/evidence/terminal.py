@@ -160,6 +160,13 @@ def _case(case: Case, console: Console) -> None:
         if expectation.verdict is not Verdict.PASS:
             said = f"  expected at {expectation.watch}: {expectation.claim}: {expectation.reason}"
             console.print(_text(said))
+    for found in case.diagnoses[-3:]:
+        console.print(_text(f"  diagnosis, {found.source} to {found.target}: {found.message}"))
+        if found.hops:
+            chain = " → ".join(f"{hop.name} {hop.status}" for hop in found.hops)
+            console.print(_text(f"    {chain}", "dim"))
+        if found.blame:
+            console.print(_text(f"    blame: {found.blame}", "bold"))
     for message in [message for message in case.messages if message.state != "good"][:6]:
         at = f"first at {message.first - case.zero:+.1f} s, {message.count} times"
         console.print(_text(f"  {message.watch}: {message.outcome}, {at}:", "dim"))

@@ -10,6 +10,10 @@ import re
 from collections.abc import Iterable
 
 from islanding.errors import SetupError
+from islanding.outcomes.aws_call import AWS
+from islanding.outcomes.egress import EGRESSES
+from islanding.outcomes.flow import FLOW
+from islanding.outcomes.join import JOIN
 from islanding.outcomes.kubectl import (
     ALLOWED,
     ANONYMOUS,
@@ -54,6 +58,9 @@ from islanding.outcomes.network import (
     TCP_TIMEOUT,
 )
 from islanding.outcomes.pattern import KINDS, Outcome, Pattern
+from islanding.outcomes.pod import POD
+from islanding.outcomes.pull import PULL
+from islanding.outcomes.ssh import SSHS
 from islanding.outcomes.state import (
     DISCONNECTED,
     ESTABLISHED,
@@ -71,14 +78,18 @@ UNKNOWN = Outcome(
     "UNKNOWN", ok=False, meaning="A message that no pattern knows: it fails every expectation until it has a name."
 )
 
-OUTCOMES: dict[str, Outcome] = {outcome.name: outcome for outcome in (*KUBECTL, *NETWORK, *STATE, UNKNOWN)}
+OUTCOMES: dict[str, Outcome] = {
+    outcome.name: outcome
+    for outcome in (*KUBECTL, *NETWORK, *STATE, *PULL, *JOIN, *POD, *AWS, *EGRESSES, *SSHS, *FLOW, UNKNOWN)
+}
 
+_OF_KUBECTL = ("kubectl", "node")
 _KLOG = re.compile(r"^[IWEF]\d{4} \d\d:\d\d:\d\d")
 
 
 def matching(kind: str, exit_code: int | None, text: str) -> tuple[Outcome, ...]:
     """Every outcome whose patterns match; more than one means that the patterns overlap."""
-    message = _final_message(text)
+    message = _final_message(text) if kind in _OF_KUBECTL else text
     return tuple(outcome for outcome in OUTCOMES.values() if outcome.matches(kind, exit_code, message))
 
 

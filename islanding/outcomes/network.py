@@ -97,7 +97,7 @@ NAME_NOT_RESOLVED = Outcome(
         ),
         _http(r"^(connect: )?resolve: ", "resolve: [Errno -2] Name or service not known", "glibc's getaddrinfo"),
         Pattern(
-            ("tcp",),
+            ("tcp", "egress", "ssh"),
             r"^resolve: ",
             "resolve: [Errno -3] Temporary failure in name resolution",
             "glibc's getaddrinfo",

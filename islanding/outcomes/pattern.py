@@ -6,7 +6,23 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-KINDS = ("kubectl", "node", "http", "http-stream", "dns", "tcp", "bgp", "service-link")
+KINDS = (
+    "kubectl",
+    "node",
+    "http",
+    "http-stream",
+    "dns",
+    "tcp",
+    "bgp",
+    "service-link",
+    "image-pull",
+    "node-join",
+    "pod-start",
+    "aws-call",
+    "egress",
+    "ssh",
+    "flow-counters",
+)
 Exit = Literal["zero", "not zero", "killed"]
 
 

@@ -16,7 +16,7 @@ READY = Outcome(
     meaning="The control plane holds every node asked for as Ready.",
     patterns=(
         Pattern(
-            ("node",),
+            ("node", "node-join"),
             r"^READY: ",
             "READY: w1 Ready=True KubeletReady",
             _NODE,
