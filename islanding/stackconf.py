@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from islanding import yamldoc
+from islanding import siteconf, yamldoc
 from islanding.errors import SetupError
-from islanding.siteconf import Address, Network, Seconds, SiteName, Text, _Conf, _pattern
+from islanding.siteconf import Address, Network, Seconds, SiteConf, SiteName, Text, _Conf, _pattern
 from islanding.yamldoc import Document, Loc, Mistake
 
 KIND = "stacks"
@@ -210,6 +210,12 @@ def _mistake(document: Document, loc: Loc, what: str) -> Mistake:
     return Mistake(document.line(loc), yamldoc.dotted(loc), what)
 
 
-def load(path: Path) -> StacksConf:
-    """Read a site.yaml of this kind; raises SetupError that names every mistake with file, line and what is allowed."""
-    return check(yamldoc.read(path))
+def load(path: Path, overrides: Mapping[str, Any] | None = None) -> SiteConf | StacksConf:
+    """Read a site.yaml of either kind; raises SetupError that names every mistake with file, line and what is allowed.
+
+    `overrides` maps dotted keys to values that take the place of the file's; they are checked too.
+    """
+    document = yamldoc.read(path)
+    for key, value in (overrides or {}).items():
+        document.put(tuple(key.split(".")), value)
+    return check(document) if is_stacks(document) else siteconf.check(document)

@@ -9,9 +9,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from islanding.aws.group import subnet_of
+from islanding.diagnosis import Diagnosis, diagnose, seen_as
 from islanding.faults.apply import Applied
+from islanding.journal import Journal
 from islanding.kube.certificates import Operator, Prepared
-from islanding.model import Sample, Site
+from islanding.kube.current import kubeconfig_by_address, whole
+from islanding.kube.fresh import fresh_for
+from islanding.model import Node, Place, Sample, Site
 from islanding.outcomes import ANSWERED, DISCONNECTED, ESTABLISHED, READY
 from islanding.probes import Probe
 from islanding.probes.of_site import SiteProbes
@@ -19,7 +24,19 @@ from islanding.wait import wait_until
 from islanding.watching import eventually
 
 RECOVERY = 90.0  # seconds for a site to be well again after the case before
+REPLACED = 240.0  # seconds for an Auto Scaling group to be whole again, its instances joined
 _PREPARED: dict[str, Prepared] = {}
+
+
+@pytest.fixture
+def site(site: Site, physics: Callable[[str], AbstractContextManager[None]]) -> Site:
+    """The site, and where its nodes come and go, with those that it has now: whole before each case."""
+    if "asg" not in site.facts:
+        return site
+    with physics("the group's recovery from what came before"):
+        return wait_until(
+            "every instance of the group to be a Ready node", lambda: whole(site), timeout=REPLACED, interval=1
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +47,12 @@ def steady_state(
     physics: Callable[[str], AbstractContextManager[None]],
 ) -> None:
     """Before each case the site is well: sessions Established, workers Ready, the workload answering."""
-    view = {"identity": "operator", "place": "region" if site.cluster.control_plane == "region" else "operator"}
+    view = {"identity": "operator"}
+    if not _is_closed(site):
+        view["place"] = "region" if site.cluster.control_plane == "region" else "operator"
+    links = [] if _is_closed(site) else ["service-link", "local-gateway"]
     wanted = [
-        (probe.bgp("service-link"), ESTABLISHED),
-        (probe.bgp("local-gateway"), ESTABLISHED),
+        *((probe.bgp(link), ESTABLISHED) for link in links),
         (probe.nodes(**view), READY),
         (probe.http(), ANSWERED),
     ]
@@ -46,7 +65,13 @@ def steady_state(
                 interval=0.5,
                 done=lambda sample, outcome=outcome: sample.outcome == outcome.name,  # type: ignore[misc]  # the same
             )
-        _wait_for_fresh_heartbeats(site, view["place"])
+        if "place" in view:
+            _wait_for_fresh_heartbeats(site, view["place"])
+
+
+def _is_closed(site: Site) -> bool:
+    """Whether the site is a network of AWS's alone, without routers of its own."""
+    return not site.routers
 
 
 def _wait_for_fresh_heartbeats(site: Site, place: str) -> None:
@@ -92,6 +117,43 @@ def away(
 def operator(site: Site) -> Operator:
     """The cluster's creator at the desk on the site's LAN, with kubectl and an IAM identity."""
     return Operator(site)
+
+
+@pytest.fixture
+def unseen(site: Site) -> Callable[..., str]:
+    """Gives the name of an image that no node has ever seen, pushed by the operator: `unseen(megabytes=5)`."""
+    return lambda megabytes=1.0: fresh_for(site, 1, megabytes)[0]
+
+
+@pytest.fixture
+def by_address(site: Site, operator: Operator) -> Callable[[Node], str]:
+    """Gives the operator's kubeconfig by which the cluster is asked at one of its addresses, not in the node's subnet.
+
+    So the looker still sees what goes on when names do not resolve, or when the node's subnet is shut off.
+    """
+    found: dict[str, str] = {}
+
+    def kubeconfig(node: Node) -> str:
+        subnet = subnet_of(site, node.instance_id)
+        if subnet not in found:
+            found[subnet] = kubeconfig_by_address(site, operator.place, away_from=subnet)
+        return found[subnet]
+
+    return kubeconfig
+
+
+@pytest.fixture
+def explained(site: Site, journal: Journal) -> Callable[..., Diagnosis]:
+    """Diagnoses a path from AWS's state beside the outcome that was seen, and keeps it for the report."""
+
+    def tell(source: Node | Place | str, target: str, *, seen: str = "", packets: bool = True) -> Diagnosis:
+        found = diagnose(site, source, target, packets=packets)
+        if seen:
+            found = seen_as(found, seen)
+        journal.append("diagnosis", **found.event())
+        return found
+
+    return tell
 
 
 @pytest.fixture

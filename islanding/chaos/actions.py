@@ -7,6 +7,7 @@ through the undo log, so that `islanding heal` mends what a killed `chaos run` l
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,15 +28,26 @@ from islanding.model import Site
 from islanding.undo import Owner, UndoLog
 
 __all__ = [
+    "close_subnets",
     "cut_local_gateway",
     "cut_off_nodes",
     "cut_service_link",
+    "delete_peering",
     "drop_silently",
     "heal",
     "lose_resolver",
+    "narrow_endpoint_policy",
     "power_off_node",
     "reboot_node",
+    "remove_aws_auth_mapping",
+    "remove_endpoint",
+    "remove_endpoint_route_tables",
+    "remove_route",
+    "revoke_security_group_rules",
+    "switch_private_dns_off",
+    "switch_vpc_dns_off",
     "take_interface_down",
+    "terminate_instance",
     "undo_fault",
     "withdraw_prefixes",
 ]
@@ -86,6 +98,79 @@ def power_off_node(node: str) -> str:
 def lose_resolver(resolver: str = "") -> str:
     """Drop the questions to a resolver (may be left out where the site has one)."""
     return _apply("resolver-lost", resolver=resolver)
+
+
+def remove_endpoint(service: str = "", endpoint_id: str = "", vpc_id: str = "", type: str = "") -> str:
+    """Delete a VPC endpoint (`ecr.api`, `ecr.dkr`, `s3`, ...); undone, it is made again with the same attributes."""
+    return _apply("endpoint-removed", service=service, endpoint_id=endpoint_id, vpc_id=vpc_id, type=type)
+
+
+def remove_endpoint_route_tables(
+    service: str = "s3", route_table_ids: list[str] | None = None, endpoint_id: str = "", vpc_id: str = ""
+) -> str:
+    """End a gateway endpoint's association with these route tables (default: all)."""
+    where = {"service": service, "endpoint_id": endpoint_id, "vpc_id": vpc_id}
+    return _apply("endpoint-route-table-removed", route_table_ids=route_table_ids or [], **where)
+
+
+def narrow_endpoint_policy(
+    service: str = "s3",
+    policy: dict[str, Any] | str = "",
+    without: list[str] | None = None,
+    endpoint_id: str = "",
+    vpc_id: str = "",
+) -> str:
+    """Give an endpoint another policy, or its own without some resources (default: ECR's layer bucket)."""
+    text = policy if isinstance(policy, str) else json.dumps(policy)
+    where = {"service": service, "endpoint_id": endpoint_id, "vpc_id": vpc_id}
+    return _apply("endpoint-policy-narrowed", policy=text, without=without or [], **where)
+
+
+def switch_private_dns_off(service: str = "", endpoint_id: str = "", vpc_id: str = "") -> str:
+    """Switch off an interface endpoint's private DNS."""
+    return _apply("endpoint-private-dns-off", service=service, endpoint_id=endpoint_id, vpc_id=vpc_id)
+
+
+def revoke_security_group_rules(
+    rule_ids: list[str] | None = None,
+    group: str = "",
+    group_id: str = "",
+    direction: str = "ingress",
+    port: int | None = None,
+) -> str:
+    """Revoke rules by id, or those of a group (`endpoint`, `worker`, ... or an id) that let a port through."""
+    where = {"group": group, "group_id": group_id, "direction": direction, "port": port}
+    return _apply("security-group-rule-revoked", rule_ids=rule_ids or [], **where)
+
+
+def close_subnets(subnet_ids: list[str] | None = None) -> str:
+    """Give subnets (default: the workers') a network ACL that denies everything."""
+    return _apply("subnet-nacl-cut", subnet_ids=subnet_ids or [])
+
+
+def remove_route(destination: str = "", route_table_id: str = "") -> str:
+    """Delete the route to a destination from a route table (default: the workers')."""
+    return _apply("route-removed", destination=destination, route_table_id=route_table_id)
+
+
+def delete_peering(peering_id: str = "", vpc_id: str = "") -> str:
+    """Delete a VPC peering connection (default: the only one of the site's VPC)."""
+    return _apply("peering-deleted", peering_id=peering_id, vpc_id=vpc_id)
+
+
+def switch_vpc_dns_off(attribute: str = "enableDnsSupport", vpc_id: str = "") -> str:
+    """Set one of a VPC's DNS attributes to false."""
+    return _apply("vpc-dns-attribute-off", attribute=attribute, vpc_id=vpc_id)
+
+
+def terminate_instance(instance_id: str = "", node: str = "", asg: str = "") -> str:
+    """Terminate an instance of an Auto Scaling group; its rollback waits until the group has replaced it."""
+    return _apply("instance-terminated", instance_id=instance_id, node=node, asg=asg)
+
+
+def remove_aws_auth_mapping(role: str = "node", arn: str = "", identity: str = "") -> str:
+    """Take the mapping of the site's `node` or `operator` role, or of an ARN, out of the aws-auth ConfigMap."""
+    return _apply("aws-auth-mapping-removed", role=role, arn=arn, identity=identity)
 
 
 def undo_fault(kind: str | None = None, heal_timeout: float = 60.0) -> list[str]:

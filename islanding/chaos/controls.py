@@ -117,10 +117,13 @@ def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | No
 
 def _find(experiment: Experiment) -> Conduct:
     """Site and journal for a plain `chaos run`."""
+    from islanding.chaos.default_session import call  # boto3 takes half a second
+
     name = os.environ.get(SITE) or experiment.extension.site
     site = sites.load(sites.find(name))
     path = journal_path()
     os.environ[VARIABLE], os.environ[SITE] = str(path), name  # the actions act on, and write to, the same
+    call(site)  # actions of others act on it, too
     case = os.environ.setdefault(CASE, _slug(experiment.title))
     return Conduct(site, Journal(path, site=site.name, case=case))
 

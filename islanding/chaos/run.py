@@ -36,13 +36,16 @@ def run_experiment(
     """
     from chaoslib.experiment import run_experiment as run_by_chaos_toolkit
 
+    from islanding.chaos.default_session import calling  # boto3 takes half a second
+
     load_experiment(path)
     raw: dict[str, Any] = read(path).data
     given = controls.Conduct(site, journal.bind(site=site.name, case=case_id(path)), writes_case=writes_case)
     target = site_file or Path(site.folder) / "site.json"
     controls.conduct(given)
     try:
-        with _environment({VARIABLE: str(journal.path), controls.SITE: str(target), controls.CASE: case_id(path)}):
+        ours = {VARIABLE: str(journal.path), controls.SITE: str(target), controls.CASE: case_id(path)}
+        with _environment(ours), calling(site):
             chaos = run_by_chaos_toolkit(raw, settings=SETTINGS)
     finally:
         controls.conduct(None)

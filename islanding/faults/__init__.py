@@ -12,31 +12,53 @@ from pydantic import TypeAdapter, ValidationError
 
 from islanding.faults._fault import Fault, Health
 from islanding.faults._plan import FaultError, NotHealed, Plan
+from islanding.faults.aws_auth_mapping_removed import AwsAuthMappingRemoved
+from islanding.faults.endpoint_policy_narrowed import EndpointPolicyNarrowed
+from islanding.faults.endpoint_private_dns_off import EndpointPrivateDnsOff
+from islanding.faults.endpoint_removed import EndpointRemoved
+from islanding.faults.endpoint_route_table_removed import EndpointRouteTableRemoved
+from islanding.faults.instance_terminated import InstanceTerminated
 from islanding.faults.interface_down import InterfaceDown
 from islanding.faults.local_gateway_down import LocalGatewayDown
 from islanding.faults.node_powered_off import NodePoweredOff
 from islanding.faults.node_rebooted import NodeRebooted
 from islanding.faults.nodes_cut_off import NodesCutOff
+from islanding.faults.peering_deleted import PeeringDeleted
 from islanding.faults.prefix_withdrawn import PrefixWithdrawn
 from islanding.faults.resolver_lost import ResolverLost
+from islanding.faults.route_removed import RouteRemoved
+from islanding.faults.security_group_rule_revoked import SecurityGroupRuleRevoked
 from islanding.faults.service_link_down import ServiceLinkDown
 from islanding.faults.silent_drop import SilentDrop
+from islanding.faults.subnet_nacl_cut import SubnetNaclCut
+from islanding.faults.vpc_dns_attribute_off import VpcDnsAttributeOff
 
 __all__ = [
+    "AwsAuthMappingRemoved",
+    "EndpointPolicyNarrowed",
+    "EndpointPrivateDnsOff",
+    "EndpointRemoved",
+    "EndpointRouteTableRemoved",
     "Fault",
     "FaultError",
     "Health",
+    "InstanceTerminated",
     "InterfaceDown",
     "LocalGatewayDown",
     "NodePoweredOff",
     "NodeRebooted",
     "NodesCutOff",
     "NotHealed",
+    "PeeringDeleted",
     "Plan",
     "PrefixWithdrawn",
     "ResolverLost",
+    "RouteRemoved",
+    "SecurityGroupRuleRevoked",
     "ServiceLinkDown",
     "SilentDrop",
+    "SubnetNaclCut",
+    "VpcDnsAttributeOff",
     "make",
     "names",
 ]
@@ -44,6 +66,17 @@ __all__ = [
 _FAULTS: dict[str, type[Fault]] = {
     fault.kind: fault
     for fault in (
+        AwsAuthMappingRemoved,
+        EndpointPolicyNarrowed,
+        EndpointPrivateDnsOff,
+        EndpointRemoved,
+        EndpointRouteTableRemoved,
+        InstanceTerminated,
+        PeeringDeleted,
+        RouteRemoved,
+        SecurityGroupRuleRevoked,
+        SubnetNaclCut,
+        VpcDnsAttributeOff,
         InterfaceDown,
         LocalGatewayDown,
         NodePoweredOff,

@@ -35,6 +35,7 @@ class Fault(ABC):
     """
 
     kind: ClassVar[str]
+    slow_on_aws: ClassVar[float] = 0.0  # seconds that a real account may take to let it take hold, or heal
 
     @abstractmethod
     def plan(self, site: Site) -> Plan:
@@ -55,6 +56,10 @@ class Fault(ABC):
     @abstractmethod
     def is_healed(self, site: Site, plan: Plan) -> Health:
         """Whether the real thing works as before: not that undo was called, but that link, node or service is back."""
+
+    def patience(self, site: Site, seconds: float) -> float:
+        """How many seconds to wait for it to take hold or to heal, where `seconds` are asked for."""
+        return max(seconds, self.slow_on_aws) if site.target == "aws" else seconds
 
     def nothing_left(self, site: Site, plan: Plan) -> Health:
         """Whether nothing of the fault is left, even if it was planned and never applied; asked by `islanding heal`."""

@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from islanding.aws import calls as _aws
 from islanding.errors import ExitCode, IslandingError
+from islanding.faults._aws import AwsCall, Find, found, take_call
 from islanding.model import Place, Router, Site
 from islanding.process import CommandFailed, Result, run
+
+__all__ = ["AwsCall", "Command", "FaultError", "Find", "NotHealed", "Plan", "Step", "Vtysh", "found"]
 
 COMMAND_TIMEOUT = 15.0  # seconds: a step that takes longer has failed; undoing is never stuck for ever
 # A node's ordinary user may lack the admin folders in PATH, and needs sudo; root needs neither.
@@ -33,13 +35,18 @@ class _Frozen(BaseModel):
 
 
 class Command(_Frozen):
-    """A command at a place, as root; `disconnects` when the place may close the connection before it has answered."""
+    """A command at a place, as root unless `as_root` is false, for at most `timeout` seconds.
+
+    `disconnects` when the place may close the connection before it has answered.
+    """
 
     do: Literal["command"] = "command"
     place: str
     argv: tuple[str, ...]
     stdin: str | None = None
     disconnects: bool = False
+    as_root: bool = True
+    timeout: float = COMMAND_TIMEOUT
 
 
 class Vtysh(_Frozen):
@@ -48,15 +55,6 @@ class Vtysh(_Frozen):
     do: Literal["vtysh"] = "vtysh"
     router: str
     commands: tuple[str, ...]
-
-
-class AwsCall(_Frozen):
-    """A call of the AWS API, as boto3 names it."""
-
-    do: Literal["aws"] = "aws"
-    service: Literal["ec2"]
-    operation: str
-    arguments: dict[str, Any]
 
 
 Step = Annotated[Command | Vtysh | AwsCall, Field(discriminator="do")]
@@ -93,9 +91,16 @@ def take_all(site: Site, steps: tuple[Step, ...]) -> None:
         raise FaultError("\n".join(failures))
 
 
-def run_as_root(place: Place, argv: tuple[str, ...], *, stdin: str | None = None, check: bool = True) -> Result:
+def run_as_root(
+    place: Place,
+    argv: tuple[str, ...],
+    *,
+    stdin: str | None = None,
+    check: bool = True,
+    timeout: float = COMMAND_TIMEOUT,
+) -> Result:
     """Run a command at a place as root (through sudo where the place's user is another)."""
-    return place.run(["sh", "-c", _AS_ROOT, "sh", *argv], stdin=stdin, timeout=COMMAND_TIMEOUT, check=check)
+    return place.run(["sh", "-c", _AS_ROOT, "sh", *argv], stdin=stdin, timeout=timeout, check=check)
 
 
 def vtysh(router: Router, *commands: str) -> str:
@@ -144,10 +149,14 @@ def _where(step: Command | Vtysh | AwsCall) -> str:
 def _take(site: Site, step: Command | Vtysh | AwsCall) -> None:
     if isinstance(step, Command):
         place = site.place(step.place)
-        result = run_as_root(place, step.argv, stdin=step.stdin, check=not step.disconnects)
+        check = not step.disconnects
+        if step.as_root:
+            result = run_as_root(place, step.argv, stdin=step.stdin, check=check, timeout=step.timeout)
+        else:
+            result = place.run(step.argv, stdin=step.stdin, timeout=step.timeout, check=check)
         if step.disconnects and result.exit_code not in (0, 255):  # 255: ssh lost the connection, ssh(1)
             raise CommandFailed(result, place.name)
     elif isinstance(step, Vtysh):
         vtysh(site.router(step.router), *step.commands)
     else:
-        _aws.call(site, step.service, step.operation, step.arguments)
+        take_call(site, step)

@@ -87,7 +87,8 @@ def apply_fault(
         journal.append(
             "fault-applied", fault=plan.kind, id=plan.id, target=plan.target, summary=plan.summary, start=start, end=end
         )
-        _wait_healthy(f"{plan.kind} to take hold", lambda: fault.is_applied(site, plan), TAKES_HOLD, FaultError)
+        allowed = fault.patience(site, TAKES_HOLD)
+        _wait_healthy(f"{plan.kind} to take hold", lambda: fault.is_applied(site, plan), allowed, FaultError)
     except BaseException as error:
         try:
             halves = Applied(site, fault, plan, start, time.monotonic(), held=False)
@@ -107,6 +108,7 @@ def undo_fault(
     healed within `heal_timeout` seconds: the undo log then keeps it for `islanding heal`.
     """
     site, fault, plan = applied.site, applied.fault, applied.plan
+    heal_timeout = fault.patience(site, heal_timeout)
     log = log or UndoLog.for_site(site.id)
     trouble: list[IslandingError] = []  # a full disk must not stop an undo: told when it is through
 

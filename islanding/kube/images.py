@@ -22,15 +22,17 @@ def push(place: Place, archive: Path, reference: str, *, region: str, timeout: f
     Needs `aws` and `skopeo` there, and a role that may push. Raises CommandFailed with the tool's own words.
     """
     host = reference.split("/", 1)[0]
-    there = f"bringing-{secrets.token_hex(8)}.tar"  # in the user's home there
+    there = f"bringing-{secrets.token_hex(8)}"  # in the user's home there
     try:
-        place.run(["sh", "-c", f"cat > {there}"], stdin=archive, timeout=timeout)
+        # Unpacked by tar: skopeo wants to give the files to root, whose they are in the archive.
+        unpack = f"mkdir {there} && tar -x --no-same-owner -C {there}"
+        place.run(["sh", "-c", unpack], stdin=archive, timeout=timeout)
         # The password goes from one command to the other and is seen nowhere.
         login = (
             f"aws ecr get-login-password --region {shlex.quote(region)}"
             f" | skopeo login --username AWS --password-stdin {shlex.quote(host)}"
         )
         place.run(["bash", "-o", "pipefail", "-c", login], timeout=timeout)
-        place.run(["skopeo", "copy", "--quiet", f"oci-archive:{there}", f"docker://{reference}"], timeout=timeout)
+        place.run(["skopeo", "copy", "--quiet", f"oci:{there}", f"docker://{reference}"], timeout=timeout)
     finally:
-        place.run(["rm", "-f", there], timeout=timeout, check=False)
+        place.run(["rm", "-rf", there], timeout=timeout, check=False)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from islanding.lab import namespaces
 from islanding.lab.pki import Authority
+from islanding.lab.region.seed import Seed
 from islanding.lab.region.server import Region
 
 KEY_NAME = "islanding"
@@ -68,6 +69,16 @@ class Access:
         sessions = {name: self.region.seed.assume(role, session=name) for name, role in roles.items()}
         self.credentials_file.touch(mode=0o600)
         self.credentials_file.write_text("".join(s.profile(n, self.region.region) for n, s in sessions.items()))
+
+    def add_foreign_user(self, profile: str, account: str) -> None:
+        """Add a profile with keys of a user of another account, such as somebody might bring along."""
+        seed = Seed(account, self.region.region)
+        _arn, key, secret = seed.create_user_with_key("visitor")
+        lines = (
+            f"[{profile}]\nregion = {self.region.region}\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
+        )
+        with self.credentials_file.open("a") as file:
+            file.write(lines)
 
     def _write_ssh_key(self) -> bytes:
         """The key pair of the site's operator, as `ssh-keygen` would make it; returns the public half."""

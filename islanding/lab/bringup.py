@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from islanding.errors import LabError
@@ -18,19 +17,11 @@ from islanding.lab.account import Account
 from islanding.lab.control_plane import ControlPlane, private_dns_name
 from islanding.lab.desk import Desk, OpenDesk
 from islanding.lab.machine import SSH_USER, Machine, MachineFile, MachineSpec, Nic
+from islanding.lab.parts.found import Parts
 from islanding.lab.pki import Authority
 from islanding.lab.router import Router
 from islanding.siteconf import Instance, SiteConf
 from islanding.wait import wait_until
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The folders of the parts that a lab is made of."""
-
-    bin_dir: Path
-    image: Path
-    oci_dir: Path
 
 
 class Lab:
@@ -89,6 +80,11 @@ class Lab:
             kubernetes.wait_for_nodes(self)
         with self.step("workload answers"):
             kubernetes.deploy_workload(self)
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong on AWS's side of the lab."""
+        return self.account.region.errors
 
     def seconds_up(self) -> float:
         """Seconds since the bring-up began."""

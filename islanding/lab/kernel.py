@@ -1,34 +1,79 @@
-"""The only module that touches the kernel's network: applies scripts made by plan.py, thinly."""
+"""The only module that touches the kernel's network: applies scripts made by script.py, thinly."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from islanding.lab.namespaces import NETNS
-from islanding.lab.plan import NetworkPlan, Script, script
-from islanding.process import Result, run
+from islanding.lab.namespaces import NETNS, in_netns
+from islanding.lab.plan import NetworkPlan
+from islanding.lab.script import Script, script
+from islanding.process import CommandFailed, Result, run
+
+_GONE = (  # what iproute2 says of something that is not there
+    "Command failed",
+    "Cannot find device",
+    "Cannot remove namespace file",
+    "Cannot open network namespace",
+    "No such process",
+    "No such file or directory",
+    "Cannot assign requested address",
+)
 
 
 def apply(plan: NetworkPlan) -> None:
     """Make everything in the plan; raises CommandFailed with the tool's own words when the kernel refuses."""
-    if plan.namespaces:
-        run(["ip", "-batch", "-"], stdin="".join(f"netns add {n.name}\n" for n in plan.namespaces))
-    made = script(plan)
-    if made.create:
-        run(["ip", "-batch", "-"], stdin="\n".join(made.create) + "\n")
-    spaces = sorted(set(made.inside) | set(made.sysctls) | set(made.nft))
+    execute(script(plan))
+
+
+def execute(todo: Script) -> None:
+    """Do what a script says; raises CommandFailed with the tool's own words, and may then have done half of it."""
+    _each(todo.remove, lambda name: _batch(name, todo.remove[name], gone=True))
+    if todo.delete:
+        _batch("", [f"netns del {name}" for name in todo.delete], gone=True)
+    if todo.add:
+        _batch("", [f"netns add {name}" for name in todo.add])
+    for name, settings in todo.sysctls.items():
+        in_netns(name, partial(_set, settings))
+    if todo.create:
+        _batch("", todo.create)
+    _each({**dict.fromkeys(todo.nft), **dict.fromkeys(todo.inside)}, lambda name: _inside(name, todo))
+
+
+def _each(names: Iterable[str], work: Callable[[str], object]) -> None:
+    names = list(names)
+    if len(names) < 2:
+        for name in names:
+            work(name)
+        return
     with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(lambda name: _apply_inside(name, made), spaces))
+        list(pool.map(work, names))
 
 
-def _apply_inside(name: str, made: Script) -> None:
-    if made.sysctls.get(name):
-        run(inside(name, ["sysctl", "-qw", *made.sysctls[name]]), host=name)
-    if made.inside.get(name):
-        run(["ip", "-n", name, "-batch", "-"], stdin="\n".join(made.inside[name]) + "\n", host=name)
-    if name in made.nft:
-        run(inside(name, ["nft", "-f", "-"]), stdin=made.nft[name], host=name)
+def _inside(name: str, todo: Script) -> None:
+    if name in todo.nft:  # first: a link is not to be up before its filter is there
+        run(inside(name, ["nft", "-f", "-"]), stdin=todo.nft[name], host=name)
+    if todo.inside.get(name):
+        _batch(name, todo.inside[name])
+
+
+def _batch(netns: str, lines: Sequence[str], *, gone: bool = False) -> None:
+    """One `ip -batch`. `gone`: what is not there any more needs not be taken away."""
+    where = ["-n", netns] if netns else []
+    command = ["ip", *where, *(["-force"] if gone else []), "-batch", "-"]
+    result = run(command, stdin="\n".join(lines) + "\n", host=netns or "this machine", check=not gone)
+    if not result.ok and not all(any(word in line for word in _GONE) for line in result.stderr.splitlines()):
+        raise CommandFailed(result, netns or "this machine")
+
+
+def _set(settings: Sequence[str]) -> None:
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        Path("/proc/sys", *name.split(".")).write_text(value)
 
 
 def inside(netns: str, command: Sequence[str]) -> list[str]:
@@ -42,6 +87,13 @@ def inside(netns: str, command: Sequence[str]) -> list[str]:
 def run_inside(netns: str, command: Sequence[str], *, stdin: str | None = None, timeout: float = 60.0) -> Result:
     """Run a command in a network namespace of this lab to its end."""
     return run(inside(netns, command), stdin=stdin, timeout=timeout, host=netns)
+
+
+def show(netns: str, *what: str) -> list[dict[str, Any]]:
+    """What `ip -json` shows in a network namespace; raises CommandFailed when it is not there."""
+    text = run(["ip", "-n", netns, "-json", *what], host=netns).stdout
+    shown: list[dict[str, Any]] = json.loads(text or "[]")
+    return [item for item in shown if item]
 
 
 def delete_namespace(name: str) -> None:

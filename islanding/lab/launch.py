@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from islanding import siteconf
+from islanding import siteconf, stackconf
 from islanding.errors import LabError, SetupError
 from islanding.journal import Event, parse
 from islanding.lab import limits, parts, registry
@@ -47,7 +47,7 @@ def up(
     """
     require_root()
     path = _site_file(site)
-    conf = siteconf.load(path)
+    conf = stackconf.load(path)
     found = parts.find()
     limits.raise_inotify()
     registry.sweep()
@@ -69,6 +69,7 @@ def up(
                 "bin_dir": str(found.bin_dir),
                 "image": str(found.image),
                 "oci_dir": str(found.oci_dir),
+                "manifests": str(found.manifests),
                 "versions": found.versions,
             }
             (folder / "request.json").write_text(json.dumps(request))

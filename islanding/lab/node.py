@@ -52,12 +52,16 @@ def runtime_files() -> dict[str, MachineFile]:
     }
 
 
-def kubelet_config(cluster: ClusterConf, cluster_dns: str = "") -> bytes:
-    """The kubelet's configuration file; intervals in seconds come from the site.
+def kubelet_config(cluster: ClusterConf | None = None) -> bytes:
+    """The kubelet's configuration file; intervals in seconds come from the site, Kubernetes' own without one.
 
     `failCgroupV1`, `oomScoreAdj` and the eviction thresholds are what a kubelet needs inside a machine that shares its
     host's disk and may run on cgroup v1 (docs/measurements.md 3).
     """
+    timers = cluster and {
+        "nodeStatusUpdateFrequency": f"{cluster.node_status:g}s",
+        "nodeLeaseDurationSeconds": cluster.node_lease,
+    }
     config = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -73,8 +77,7 @@ def kubelet_config(cluster: ClusterConf, cluster_dns: str = "") -> bytes:
         "cgroupDriver": "cgroupfs",
         "failSwapOn": False,
         "oomScoreAdj": 0,
-        "nodeStatusUpdateFrequency": f"{cluster.node_status:g}s",
-        "nodeLeaseDurationSeconds": cluster.node_lease,
+        **(timers or {}),
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {
             "nodefs.available": "0%",
@@ -84,9 +87,57 @@ def kubelet_config(cluster: ClusterConf, cluster_dns: str = "") -> bytes:
             "memory.available": "50Mi",
         },
         "resolvConf": "/etc/resolv.conf",
-        **({"clusterDNS": [cluster_dns]} if cluster_dns else {}),
     }
     return yaml.safe_dump(config).encode()
+
+
+def bootstrap_files() -> dict[str, MachineFile]:
+    """The bootstrap script, and what it does at its end."""
+    return {f"/etc/eks/{name}": MachineFile(guest.text(name), 0o755) for name in ("bootstrap.sh", "join.sh")}
+
+
+def ami_files(region: str, aws_ca: bytes, max_pods: bytes = b"") -> dict[str, MachineFile]:
+    """What the AMI of an instance has on its disk: all that joins it to a cluster when its user data says so.
+
+    `aws_ca`: the certificate (PEM) by which AWS's host names are known; `max_pods`: the table of pods by instance type
+    (eni-max-pods.txt of the VPC CNI). Images come from the registry, network plugin and kube-proxy from DaemonSets.
+    """
+    unit = "/etc/systemd/system"
+    config = guest.text("containerd-registry.toml").replace(b"@REGION@", region.encode())
+    executable = {
+        "/etc/eks/containerd/pull-sandbox-image.sh": "pull-sandbox-image.sh",
+        "/opt/aws/bin/cfn-signal": "cfn-signal",
+    }
+    plain = {
+        f"{unit}/sandbox-image.service": "sandbox-image.service",
+        f"{unit}/nodeadm.service": "nodeadm.service",
+        f"{unit}/containerd.service.d/10-registry.conf": "containerd-registry.conf",
+        "/etc/eks/image-credential-provider/config.json": "image-credential-provider.json",
+        "/etc/cloud/cloud.cfg.d/05_logging.cfg": "logging.cfg",
+        "/usr/lib/python3/dist-packages/DataSourceNitro.py": "nitro.py",
+    }
+    return {
+        **runtime_files(),
+        **bootstrap_files(),
+        **{path: MachineFile(guest.text(name), 0o755) for path, name in executable.items()},
+        **{path: MachineFile(guest.text(name)) for path, name in plain.items()},
+        "/usr/bin/nodeadm": MachineFile(b"#!/usr/bin/python3\n" + guest.text("nodeadm.py"), 0o755),
+        "/etc/containerd/config.toml": MachineFile(config),
+        "/etc/eks/kubelet-config.yaml": MachineFile(kubelet_config()),
+        "/etc/eks/eni-max-pods.txt": MachineFile(max_pods),
+        "/etc/ssl/certs/ca-certificates.crt": MachineFile(aws_ca),
+        "/etc/cloud/cloud.cfg.d/10_datasource.cfg": MachineFile(b"datasource_list: [Nitro]\n"),
+        f"{unit}/cloud-init.target.wants/nodeadm.service": MachineFile(target=f"{unit}/nodeadm.service"),
+        # Its local stage looks for metadata before there is a network; here the network is there from the start.
+        f"{unit}/cloud-init-local.service": MachineFile(target="/dev/null"),
+    }
+
+
+def instance_files(private_dns_name: str, address: str, resolv_conf: bytes) -> dict[str, MachineFile]:
+    """What an instance has of its own at its first boot: its name among its hosts, and what DHCP told it of DNS."""
+    short, _, _ = private_dns_name.partition(".")
+    hosts = f"127.0.0.1 localhost\n{address} {private_dns_name} {short}\n"
+    return {"/etc/hosts": MachineFile(hosts.encode()), "/etc/resolv.conf": MachineFile(resolv_conf)}
 
 
 def pod_ranges(cluster: ClusterConf, nodes: Sequence[str]) -> Mapping[str, str]:
@@ -131,7 +182,7 @@ def worker_files(cluster: ClusterConf, address: str, workers: Mapping[str, str])
     routes = "".join(f"{pods} {node}\n" for node, pods in workers.items() if node != address)
     return {
         **runtime_files(),
-        "/etc/eks/bootstrap.sh": MachineFile(guest.text("bootstrap.sh"), 0o755),
+        **bootstrap_files(),
         "/etc/eks/kubelet-config.yaml": MachineFile(kubelet_config(cluster)),
         "/etc/eks/kube-proxy.yaml": MachineFile(yaml.safe_dump(proxy).encode()),
         "/etc/eks/pod-routes": MachineFile(routes.encode()),

@@ -1,30 +1,40 @@
-"""The wanted network of a lab as data, and the `iproute2` commands that make it: pure, tested without root."""
+"""The wanted network of a lab as data; script.py says which commands make it out of another one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 IFNAMSIZ = 15  # the kernel's limit for an interface name
 
 
 @dataclass(frozen=True)
 class Namespace:
-    """A network namespace. `forward`: it routes; `silent`: it sends no ICMP errors, as nothing inside AWS does."""
+    """A network namespace. `forward`: it routes; `silent`: it sends no ICMP errors, as nothing inside AWS does.
+
+    `proxy`: it answers ARP at once for everything that it can route.
+    """
 
     name: str
     forward: bool = False
     silent: bool = False
+    proxy: bool = False
 
 
 @dataclass(frozen=True)
 class End:
-    """One end of a link: namespace, interface, addresses in CIDR form, bridge that it is a port of, MAC."""
+    """One end of a link: namespace, interface, addresses in CIDR form, bridge that it is a port of, MAC, MTU (bytes).
+
+    `down`: left for the machine to raise, as a hot-plugged card is.
+    """
 
     netns: str
     interface: str
     addresses: tuple[str, ...] = ()
     bridge: str = ""
     mac: str = ""
+    mtu: int = 0
+    down: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,17 @@ class Link:
 
     a: End
     b: End
+
+
+@dataclass(frozen=True)
+class Sink:
+    """An interface that swallows what is sent by it (a switch without ports).
+
+    Unlike with a blackhole, a router with `proxy` answers ARP for what lies behind it.
+    """
+
+    netns: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -74,16 +95,44 @@ class Route:
 
 @dataclass(frozen=True)
 class Rule:
-    """A policy rule: packets that arrive on `interface` look in `table` first."""
+    """A policy rule: packets that arrive on `interface`, or come from `source`, look in `table`; neither means all.
+
+    Rules are asked in the order of their `preference`; 0 means the table's number.
+    """
 
     netns: str
     interface: str
     table: int
+    source: str = ""
+    preference: int = 0
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """An address whose MAC is known for good, so that nobody asks for it by ARP."""
+
+    netns: str
+    interface: str
+    address: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One nftables table (family inet) by what stands inside it; a changed one is replaced in one transaction.
+
+    `counting`: its named counters outlive the change, so its body must hold no set or map.
+    """
+
+    netns: str
+    name: str
+    body: str
+    counting: bool = False
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """Everything that the kernel is to hold for a lab, or for one machine of it."""
+    """Everything that the kernel is to hold for a lab, for its VPCs, or for one machine of it."""
 
     namespaces: tuple[Namespace, ...] = ()
     bridges: tuple[Bridge, ...] = ()
@@ -92,106 +141,41 @@ class NetworkPlan:
     addresses: tuple[tuple[str, str, str], ...] = ()  # namespace, interface, CIDR
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
+    sinks: tuple[Sink, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+    def __add__(self, other: NetworkPlan) -> NetworkPlan:
+        """Both plans in one."""
+        return NetworkPlan(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
 
-@dataclass
-class Script:
-    """What to feed to the tools: one batch that makes links, then one batch and some settings for each namespace."""
-
-    create: list[str] = field(default_factory=list)
-    inside: dict[str, list[str]] = field(default_factory=dict)
-    sysctls: dict[str, list[str]] = field(default_factory=dict)
-    nft: dict[str, str] = field(default_factory=dict)
-
-    def within(self, netns: str, line: str) -> None:
-        self.inside.setdefault(netns, []).append(line)
-
-
-QUIET_SYSCTLS = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
-ROUTER_SYSCTLS = (
-    "net.ipv4.ip_forward=1",
-    "net.ipv4.conf.all.rp_filter=0",
-    "net.ipv4.conf.default.rp_filter=0",
-    "net.ipv4.conf.all.send_redirects=0",
-    "net.ipv4.conf.default.send_redirects=0",
-)
-SILENCE = """\
-table inet silence {
-  chain errors {
-    type filter hook output priority 0;
-    icmp type destination-unreachable icmp code != frag-needed drop
-    icmp type { time-exceeded, redirect } drop
-  }
-}
-"""
+def joined(parts: Iterable[NetworkPlan]) -> NetworkPlan:
+    """All parts in one plan, each thing once; of two routes to one destination in one table the first counts."""
+    parts = list(parts)
+    routes: dict[tuple[str, int, str, int], Route] = {}
+    for part in parts:
+        for route in part.routes:
+            routes.setdefault((route.netns, route.table, route.destination, route.metric), route)
+    every = {
+        f.name: tuple(dict.fromkeys(x for part in parts for x in getattr(part, f.name))) for f in fields(NetworkPlan)
+    }
+    return NetworkPlan(**{**every, "routes": tuple(routes.values())})
 
 
-def script(plan: NetworkPlan) -> Script:
-    """Turn a plan into tool input; raises ValueError for a name that the kernel would refuse."""
-    out = Script()
-    for space in plan.namespaces:
-        out.within(space.name, "link set lo up")
-        out.sysctls[space.name] = [*QUIET_SYSCTLS, *(ROUTER_SYSCTLS if space.forward else ())]
-        if space.silent:
-            out.nft[space.name] = SILENCE
-    for bridge in plan.bridges:
-        _checked(bridge.name)
-        out.within(bridge.netns, f"link add {bridge.name} type bridge forward_delay 0")
-        out.within(bridge.netns, f"link set {bridge.name} up")
-        for address in bridge.addresses:
-            out.within(bridge.netns, f"addr add {address} dev {bridge.name}")
-    for link in plan.links:
-        out.create.append(_veth(link))
-        for end in (link.a, link.b):
-            _raise_end(out, end)
-    for tunnel in plan.tunnels:
-        _checked(tunnel.name)
-        out.within(
-            tunnel.netns,
-            f"link add {tunnel.name} type vxlan id {tunnel.vni} local {tunnel.local} remote {tunnel.remote}"
-            " dstport 4789",
-        )
-        out.within(tunnel.netns, f"link set {tunnel.name} mtu {tunnel.mtu} up")
-        out.within(tunnel.netns, f"addr add {tunnel.address} dev {tunnel.name}")
-    for netns, interface, address in plan.addresses:
-        out.within(netns, f"addr add {address} dev {interface}")
-    for route in plan.routes:
-        out.within(route.netns, _route(route))
-    for rule in plan.rules:
-        out.within(rule.netns, f"rule add pref {rule.table} iif {rule.interface} lookup {rule.table}")
-    return out
-
-
-def _veth(link: Link) -> str:
-    a, b = link.a, link.b
-    mac_a = f" address {a.mac}" if a.mac else ""
-    mac_b = f" address {b.mac}" if b.mac else ""
-    return (
-        f"link add {_checked(a.interface)} netns {a.netns}{mac_a} type veth "
-        f"peer name {_checked(b.interface)} netns {b.netns}{mac_b}"
+def without(plan: NetworkPlan, name: str) -> NetworkPlan:
+    """The plan without one namespace, its links, and what lies on their far ends."""
+    ends = [end for link in plan.links if name in (link.a.netns, link.b.netns) for end in (link.a, link.b)]
+    lost = {(end.netns, end.interface) for end in ends}
+    return NetworkPlan(
+        namespaces=tuple(n for n in plan.namespaces if n.name != name),
+        bridges=tuple(b for b in plan.bridges if b.netns != name),
+        links=tuple(x for x in plan.links if name not in (x.a.netns, x.b.netns)),
+        tunnels=tuple(t for t in plan.tunnels if t.netns != name),
+        addresses=tuple(a for a in plan.addresses if a[0] != name and a[:2] not in lost),
+        routes=tuple(r for r in plan.routes if r.netns != name and (r.netns, r.device) not in lost),
+        rules=tuple(r for r in plan.rules if r.netns != name),
+        sinks=tuple(d for d in plan.sinks if d.netns != name),
+        neighbours=tuple(n for n in plan.neighbours if n.netns != name and (n.netns, n.interface) not in lost),
+        tables=tuple(t for t in plan.tables if t.netns != name),
     )
-
-
-def _raise_end(out: Script, end: End) -> None:
-    if end.bridge:
-        out.within(end.netns, f"link set {end.interface} master {end.bridge}")
-    for address in end.addresses:
-        out.within(end.netns, f"addr add {address} dev {end.interface}")
-    out.within(end.netns, f"link set {end.interface} up")
-
-
-def _route(route: Route) -> str:
-    table = f" table {route.table}" if route.table else ""
-    metric = f" metric {route.metric}" if route.metric else ""
-    if route.via:
-        device = f" dev {route.device} onlink" if route.device else ""
-        return f"route add {route.destination} via {route.via}{device}{table}{metric}"
-    if route.device:
-        return f"route add {route.destination} dev {route.device}{table}{metric}"
-    return f"route add blackhole {route.destination}{table}{metric}"
-
-
-def _checked(interface: str) -> str:
-    if not 0 < len(interface) <= IFNAMSIZ or interface in ("up", "down") or "/" in interface or " " in interface:
-        raise ValueError(f"the kernel or iproute2 refuses an interface named {interface!r}")
-    return interface

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -31,7 +32,8 @@ from islanding.sshconf import Jumps
 from islanding.stackconf import StacksConf
 from islanding.wait import wait_until
 
-CREATOR, STRANGER = "creator", "stranger"
+CREATOR, STRANGER, FOREIGN = "creator", "stranger", "foreign"
+FOREIGN_ACCOUNT = "999988887777"
 SOCKS = "127.0.0.1:1080"  # at the workstation: the way into the closed VPC, as `ssh -D` gives it
 KUBECONFIG = f"/home/{SSH_USER}/.kube/config"
 TOOLS = ("kubectl", "aws-iam-authenticator")  # that the operator's image has in PATH
@@ -72,6 +74,7 @@ class StackSite:
             ami=self._ami,
             timing=Timing(node_grace=conf.lab.node_grace, eviction=conf.lab.eviction),
         )
+        self.world.access.add_foreign_user(FOREIGN, FOREIGN_ACCOUNT)
         self.desk: OpenDesk
         self.made: Provisioned
 
@@ -143,11 +146,11 @@ class StackSite:
             "key": {"name": KEY_NAME},
             "image": {"operator": self.conf.lab.images.operator, "worker": self.conf.lab.images.worker},
         }
-        access = self.world.access
-        provisioner = Provisioner(
-            self.conf, self.site_folder, lambda service: access.client(service, CREATOR), surroundings, told, poll=0.1
-        )
+        provisioner = Provisioner(self.conf, self.site_folder, self._client, surroundings, told, poll=0.1)
         return provisioner.provision(self._apply_as_creator)
+
+    def _client(self, service: str) -> Any:
+        return self.world.access.client(service, CREATOR)
 
     def _apply_as_creator(self, text: str, so_far: Provisioned) -> bool:
         """Apply YAML from the workstation, through an SSH tunnel, since the endpoint is private."""
@@ -241,6 +244,11 @@ class StackSite:
         status = ["kubectl", "rollout", "status", f"deployment/{workload.name}", "--timeout=120s"]
         operator.run(status, timeout=130)
 
+    @property
+    def foreign_profile(self) -> str:
+        """A profile of the workstation's whose keys are of another account."""
+        return FOREIGN
+
     # -- places ------------------------------------------------------------------------------------------------------
 
     def in_netns(self, name: str) -> tuple[str, ...]:
@@ -277,5 +285,3 @@ class StackSite:
             **node.ami_files(self.conf.region.name, self.world.aws_ca.certificate_pem, max_pods),
             **links,
         }
-
-

@@ -9,13 +9,17 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from islanding import siteconf
+from islanding import stackconf
 from islanding.errors import IslandingError
 from islanding.journal import Journal
-from islanding.lab.bringup import Lab, Parts
-from islanding.lab.description import describe
+from islanding.lab import description, stack_description
+from islanding.lab.bringup import Lab
+from islanding.lab.parts.found import Parts
+from islanding.lab.stacksite import StackSite
+from islanding.model import Site
+from islanding.siteconf import SiteConf
 
 
 class _Down(BaseException):
@@ -28,23 +32,23 @@ def main() -> None:
     request = json.loads((folder / "request.json").read_text())
     record = json.loads((folder / "lab.json").read_text())
     signal.signal(signal.SIGTERM, _raise_down)
-    conf = siteconf.load(Path(request["site_file"]), overrides=request.get("overrides", {}))
+    conf = stackconf.load(Path(request["site_file"]), overrides=request.get("overrides", {}))
     journal = Journal(Path(request["journal"]), site=conf.name)
     versions = {f"{name} version": version for name, version in request["versions"].items()}
-    parts = Parts(Path(request["bin_dir"]), Path(request["image"]), Path(request["oci_dir"]))
+    bin_dir, image, oci_dir, manifests = (Path(request[name]) for name in ("bin_dir", "image", "oci_dir", "manifests"))
+    parts = Parts(bin_dir, image, oci_dir, manifests, request["versions"])
+    about: dict[str, Any] = {
+        "site_folder": Path(request["site_file"]).parent,
+        "lab_id": folder.name,
+        "folder": folder,
+        "pid": record["pid"],
+        "parts": parts,
+        "journal": journal,
+    }
     try:
-        lab = Lab(
-            conf,
-            site_folder=Path(request["site_file"]).parent,
-            lab_id=folder.name,
-            folder=folder,
-            pid=record["pid"],
-            parts=parts,
-            journal=journal,
-        )
+        lab: Lab | StackSite = Lab(conf, **about) if isinstance(conf, SiteConf) else StackSite(conf, **about)
         lab.up()
-        site = describe(lab)
-        site.save(folder / "site.json")
+        site = _described(lab, folder)
         journal.append(
             "site-ready",
             seconds=lab.seconds_up(),
@@ -63,13 +67,25 @@ def main() -> None:
         _fail(folder, what, "")
 
 
-def _watch_region(lab: Lab, journal: Journal) -> NoReturn:
+def _described(lab: Lab | StackSite, folder: Path) -> Site:
+    """Write down what runs, where others find it: as seen from here and, if there is one, from the workstation."""
+    if isinstance(lab, StackSite):
+        inside = stack_description.describe(lab, inside=True)
+        inside.save(folder / "site.workstation.json")
+        site = stack_description.describe(lab)
+    else:
+        site = description.describe(lab)
+    site.save(folder / "site.json")
+    return site
+
+
+def _watch_region(lab: Lab | StackSite, journal: Journal) -> NoReturn:
     """Tell the journal what goes wrong inside the Region: a site whose AWS failed proves nothing."""
     told = 0
     never = threading.Event()
     while True:
         never.wait(1.0)
-        errors = lab.account.region.errors
+        errors = lab.errors
         for error in errors[told:]:
             journal.append("site-failed", reason=f"the lab's Region failed: {error}")
         told = len(errors)

@@ -11,6 +11,8 @@ from typing import Any
 from islanding.journal import Journal
 from islanding.lab import addons, node
 from islanding.lab.access import Access
+from islanding.lab.distribution import Distribution
+from islanding.lab.doorkeeper import Doorkeeper
 from islanding.lab.eks_service import EksService, Hosted, Timing
 from islanding.lab.fleet import Fleet
 from islanding.lab.machine import MachineFile
@@ -25,6 +27,7 @@ from islanding.lab.vpc.outside import AWS, Outside
 from islanding.lab.vpc.reconciler import DataPlane
 from islanding.lab.vpc.resolvers import Resolvers
 from islanding.lab.vpc.state import Ec2State
+import islanding.lab.region.stopgap  # STOPGAP
 
 BINARIES = "/opt/islanding/bin"  # where an instance finds the parts' programs
 ELSEWHERE_NAME = "elsewhere.example"  # a host on the internet that is not AWS
@@ -78,6 +81,15 @@ class World:
             on_error=self.region.errors.append,
         )
         self.resolvers = Resolvers(folder / "dns", logs)
+        self.doors = Doorkeeper(self.region, self.aws_ca, self.outside)
+        self.distribution = Distribution(
+            self.region,
+            self.outside,
+            binary=parts.bin_dir / "registry",
+            ca_file=self.access.ca_file,
+            folder=folder / "registry",
+            log=logs / "registry.log",
+        )
         self.fleet = Fleet(
             lab_id=lab_id,
             folder=folder / "machines",
@@ -112,7 +124,10 @@ class World:
         self._warming.join()
         self.plane.on_plan(self._follow_names)
         self.plane.on_plan(self.metadata.follow)
+        self.plane.on_plan(self.doors.follow)
         self.plane.reconcile("start")
+        self.distribution.start()
+        self.distribution.publish(self.parts.images.values())
         self.region.after_mutation(self._mutated)
 
     # -- following -------------------------------------------------------------------------------------------------

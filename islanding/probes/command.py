@@ -23,13 +23,13 @@ class Output:
     stderr: str
 
 
-def run(argv: Sequence[str], timeout: float, env: Mapping[str, str] | None = None) -> Output:
+def run(argv: Sequence[str], timeout: float, env: Mapping[str, str] | None = None, stdin: str | None = None) -> Output:
     """Run `argv` in a session of its own for at most `timeout` seconds; a command that is not there exits with 127."""
     try:
         # a session of its own: credential plugins are children of kubectl, and must end with it
         process = subprocess.Popen(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -42,7 +42,7 @@ def run(argv: Sequence[str], timeout: float, env: Mapping[str, str] | None = Non
     with _lock:
         _running.add(process)
     try:
-        stdout, stderr = process.communicate(timeout=timeout)
+        stdout, stderr = process.communicate(stdin, timeout=timeout)
         return Output(process.returncode, stdout, stderr)
     except subprocess.TimeoutExpired:
         _end(process)

@@ -1,4 +1,4 @@
-"""DNS: a name asked of one server (which tells silence from refusal), or of the place's own resolver and hosts file."""
+"""DNS: a name asked of one server (which tells silence from refusal), or of a place's own resolver and hosts file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import ClassVar
 
-from islanding.probes.base import Probe, Reading
+from islanding.errors import SetupError
+from islanding.probes.at_place import AtPlace, look
+from islanding.probes.base import Reading
 from islanding.probes.tcp import network_error
 
 _RCODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
@@ -17,11 +19,11 @@ _A, _IN = 1, 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dns(Probe):
+class Dns(AtPlace):
     """The IPv4 address of `hostname`: asked of `server` by UDP, or, without one, by getaddrinfo as programs do.
 
     getaddrinfo honours /etc/hosts and /etc/resolv.conf of the place, and so cannot be held to `timeout`: glibc's own
-    limits count (5 s, two attempts a server).
+    limits count (5 s, two attempts a server). Where it is entered by SSH, that place's resolver answers.
     """
 
     kind: ClassVar[str] = "dns"
@@ -33,18 +35,30 @@ class Dns(Probe):
     timeout: float = 2.0
     overlap: int = 10
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.enter and self.server:
+            raise SetupError(
+                f"dns probe of {self.hostname}: a server and a place that is entered by a command",
+                "leave out the server: the place asks its own resolver",
+            )
+
     def target(self) -> str:
         """What is probed."""
+        if self.at:
+            return f"{self.hostname} at {self.at}"
         return f"{self.hostname} at {self.server}" if self.server else self.hostname
 
     def command(self) -> str:
         """What a person would type."""
         if self.server:
             return f"dig +tries=1 +time={self.timeout:g} -p {self.port} @{self.server} {self.hostname}"
-        return f"getent ahostsv4 {self.hostname}"
+        return self.shown_at(["getent", "ahostsv4", self.hostname])
 
     def sample(self) -> Reading:
         """Ask once."""
+        if self.enter:
+            return look(self, "resolve", self.hostname, 0, self.timeout, 0.0)
         return self._ask_server() if self.server else self._ask_system()
 
     def _ask_system(self) -> Reading:

@@ -9,15 +9,20 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from islanding.errors import SetupError
-from islanding.probes.base import Probe, Reading
+from islanding.probes.at_place import AtPlace, look
+from islanding.probes.base import Reading
 from islanding.probes.tcp import network_error
 
 _BODY_SHOWN = 80
+_WAIT = 2.0  # seconds for a try at a place that is entered anew with each sample; getting there comes before
 
 
 @dataclass(frozen=True, kw_only=True)
-class Http(Probe):
-    """GET `url` over a new connection; a status below 400 is an answer."""
+class Http(AtPlace):
+    """GET `url` over a new connection; a status below 400 is an answer.
+
+    Where the place is entered by SSH, each sample enters it anew, within `timeout`.
+    """
 
     kind: ClassVar[str] = "http"
 
@@ -61,6 +66,8 @@ class Http(Probe):
 
     def sample(self) -> Reading:
         """Connect, ask, read the whole answer, close."""
+        if self.enter:
+            return self._from_afar()
         connection = self.connection()
         try:
             failed = attempt("connect", connection.connect)
@@ -70,6 +77,12 @@ class Http(Probe):
             return attempt("answer", lambda: readings.append(self.ask(connection, keep=False)[0])) or readings[0]
         finally:
             connection.close()
+
+    def _from_afar(self) -> Reading:
+        parts = urlsplit(self.url)
+        seen = look(self, "http", parts.hostname or "", parts.port or 80, _WAIT, self.timeout)
+        refused = seen.exit_code == 0 and not seen.text.startswith(("HTTP 1", "HTTP 2", "HTTP 3"))
+        return Reading(1, seen.text) if refused else seen
 
 
 def attempt(phase: str, action: Callable[[], object]) -> Reading | None:

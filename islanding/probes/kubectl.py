@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from islanding.errors import SetupError
 from islanding.kube.kubectl import argv, shown
-from islanding.probes import command
-from islanding.probes.base import Probe, Reading
+from islanding.probes.at_place import AtPlace
+from islanding.probes.base import Reading
 
 # Tokens made in the same second are identical, and the API server caches a good one (docs/measurements.md 4).
 IAM_SPACING = 2.0
+# Where the command is entered by SSH, the empty cache is made and removed there.
+_COLD = ("sh", "-c", 'd=$(mktemp -d); trap "rm -rf $d" EXIT; k=$1; shift; "$k" --cache-dir="$d" "$@"', "sh")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kubectl(Probe):
+class Kubectl(AtPlace):
     """Runs `kubectl ARGS` with a kubeconfig.
 
     `identity` and `method` ("iam" or "x509") name who asks; IAM calls are at least 2 s apart. `cache`: "warm" lets
@@ -34,7 +36,6 @@ class Kubectl(Probe):
     cache_dir: str = ""
     request_timeout: float = 0.0
     kubectl: str = "kubectl"
-    env: dict[str, str] = field(default_factory=dict)
     interval: float = 2.0
     timeout: float = 200.0
 
@@ -55,16 +56,18 @@ class Kubectl(Probe):
 
     def command(self) -> str:
         """What a person would type."""
-        return shown(self.args, self.kubeconfig, self.request_timeout)
+        return (f"{self.at}$ " if self.at else "") + shown(self.args, self.kubeconfig, self.request_timeout)
 
     def sample(self) -> Reading:
         """Run it once; the text is what it says on standard error, or the first line of its output when it worked."""
+        if self.cache == "cold" and self.enter:
+            return self._run("", _COLD)
         if self.cache == "cold":
             with tempfile.TemporaryDirectory(prefix="islanding-kubectl-", ignore_cleanup_errors=True) as empty:
                 return self._run(empty)
         return self._run(self.cache_dir)
 
-    def _run(self, cache_dir: str) -> Reading:
+    def _run(self, cache_dir: str, before: tuple[str, ...] = ()) -> Reading:
         whole = argv(
             self.args,
             self.kubeconfig,
@@ -72,7 +75,7 @@ class Kubectl(Probe):
             request_timeout=self.request_timeout,
             kubectl=self.kubectl,
         )
-        done = command.run(whole, self.timeout, self.env)
+        done = self.do([*before, *whole], self.timeout)
         if done.exit_code == 0:
             return Reading(0, done.stdout.strip().split("\n", 1)[0])
         return Reading(done.exit_code, done.stderr.strip() or done.stdout.strip())

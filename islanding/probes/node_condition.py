@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from islanding.kube.kubectl import argv, shown
 from islanding.kube.nodes import parse_nodes, readiness
-from islanding.probes import command
-from islanding.probes.base import Probe, Reading
+from islanding.probes.at_place import AtPlace
+from islanding.probes.base import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeCondition(Probe):
+class NodeCondition(AtPlace):
     """The Ready condition of `nodes` (none named: of every node), asked with one call."""
 
     kind: ClassVar[str] = "node"
@@ -20,7 +20,6 @@ class NodeCondition(Probe):
     kubeconfig: str
     nodes: tuple[str, ...] = ()
     kubectl: str = "kubectl"
-    env: dict[str, str] = field(default_factory=dict)
     interval: float = 1.0
     timeout: float = 60.0
 
@@ -30,11 +29,11 @@ class NodeCondition(Probe):
 
     def command(self) -> str:
         """What a person would type."""
-        return shown(self._args(), self.kubeconfig)
+        return (f"{self.at}$ " if self.at else "") + shown(self._args(), self.kubeconfig)
 
     def sample(self) -> Reading:
         """Ask once; when kubectl fails, the text is kubectl's."""
-        done = command.run(argv(self._args(), self.kubeconfig, kubectl=self.kubectl), self.timeout, self.env)
+        done = self.do(argv(self._args(), self.kubeconfig, kubectl=self.kubectl), self.timeout)
         if done.exit_code != 0:
             return Reading(done.exit_code, done.stderr.strip())
         try:

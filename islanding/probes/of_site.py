@@ -9,10 +9,24 @@ from typing import Any
 from islanding.errors import SetupError
 from islanding.model import Identity, Place, Router, Session, Site
 from islanding.probes import make
+from islanding.probes.at_place import of_place
 from islanding.probes.base import Probe
+from islanding.probes.flow_counters import addresses_of
 
 # What is said of a site in place of a probe's own parameters.
-FROM_SITE = {"bgp": {"session"}, "node": {"identity"}}
+FROM_SITE = {
+    "bgp": {"session"},
+    "node": {"identity"},
+    "image-pull": {"identity"},
+    "pod-start": {"identity"},
+    "node-join": {"identity"},
+    "flow-counters": {"services"},
+}
+PULL_PATH = ("ecr.api", "ecr.dkr", "s3")  # the endpoints of an image pull, in its order
+_WORDS = {"kubectl": "args", "node": "nodes", "aws-call": "args", "ssh": "hops"}  # given to its method one by one
+# A session for each sample, of which sshd lets ten share a connection (MaxSessions, sshd_config(5)).
+_AFAR = {"interval": 1.0, "overlap": 4, "timeout": 20.0}
+_FAR = {"timeout": 45.0}  # seconds for what is quick by itself, where SSH through two jumps comes before it
 
 
 @dataclass(frozen=True)
@@ -33,7 +47,7 @@ class SiteProbes:
             "kubeconfig": who.kubeconfig,
             "identity": who.name,
             "method": who.kind,
-            "place": self._at("operator").name,
+            **self._where_used(who),
         }
         return make("kubectl", **{**filled, **parameters})
 
@@ -43,14 +57,15 @@ class SiteProbes:
         filled = {
             "nodes": names or tuple(node.name for node in self.site.workers),
             "kubeconfig": who.kubeconfig,
-            "place": self._at("operator").name,
+            **self._where_used(who),
         }
         return make("node", **{**filled, **parameters})
 
     def http(self, url: str = "", **parameters: Any) -> Probe:
         """HTTP with a new connection each time, to the workload unless a URL is given."""
-        filled = {"url": url or self.site.workload.url, "place": self._at("client").name}
-        return make("http", **{**filled, **parameters})
+        client = self._at("client")
+        where = {"place": "", **of_place(client), **_AFAR} if client.by_ssh else {"place": client.name}
+        return make("http", **{"url": url or self.site.workload.url, **where, **parameters})
 
     def http_stream(self, url: str = "", **parameters: Any) -> Probe:
         """HTTP over one long-lived connection, to the workload unless a URL is given."""
@@ -58,8 +73,13 @@ class SiteProbes:
         return make("http-stream", **{**filled, **parameters})
 
     def dns(self, hostname: str, **parameters: Any) -> Probe:
-        """The address of a name, by the operator's own resolver and hosts file, or asked of `server`."""
-        return make("dns", **{"hostname": hostname, "place": self._at("operator").name, **parameters})
+        """The address of a name, by the own resolver and hosts file of a place (`at`), or asked of `server`."""
+        at = parameters.pop("at", "")
+        if not at and "place" in parameters:
+            return make("dns", **{"hostname": hostname, **parameters})
+        place = self.place(at) if at else self._at("operator")
+        filled = {"place": place.name} if not place.by_ssh else {"place": "", **of_place(place), **_FAR}
+        return make("dns", **{"hostname": hostname, **filled, **parameters})
 
     def tcp(self, host: str, port: int, **parameters: Any) -> Probe:
         """A TCP connection from the operator's place."""
@@ -85,24 +105,74 @@ class SiteProbes:
         }
         return make("service-link", **{**filled, **parameters})
 
+    def image_pull(self, image: str, node: str, *, identity: str = "", **parameters: Any) -> Probe:
+        """A pull of `image`, which the node has never seen, at a node of the site, for a pod."""
+        at = self.place(node)
+        name = next((one.name for one in self.site.nodes if node in (one.name, one.place)), node)
+        of_node = {"node": name, "node_enter": at.enter, "node_by_ssh": at.by_ssh}
+        return make("image-pull", **{"image": image, **of_node, **self._as(identity), **parameters})
+
+    def pod_start(self, image: str, *, identity: str = "", **parameters: Any) -> Probe:
+        """A pod with `image`, at the node named `node` or where the scheduler puts it."""
+        return make("pod-start", **{"image": image, **self._as(identity), **parameters})
+
+    def node_join(self, instance_id: str, *, identity: str = "", **parameters: Any) -> Probe:
+        """How far a new instance is on its way to being a node; entered as the site's SSH configuration leads there."""
+        login = self.site.machine("{address}").enter if "ssh_config" in self.site.facts else ()
+        aws = {"region": self.site.aws.region, "aws_env": self.site.aws.env, "login": login}
+        return make("node-join", **{"instance_id": instance_id, **aws, **self._as(identity), **parameters})
+
+    def aws_call(self, *args: str, at: str, **parameters: Any) -> Probe:
+        """`aws ARGS` at a place, with the role of the instance there."""
+        filled = {"args": args, "region": self.site.aws.region, **of_place(self.place(at))}
+        return make("aws-call", **{**filled, **parameters})
+
+    def egress(self, host: str, *, at: str, **parameters: Any) -> Probe:
+        """A try to reach `host` on the internet from a place."""
+        return make("egress", **{"host": host, **of_place(self.place(at)), **parameters})
+
+    def ssh(self, *hops: str, keys: tuple[str, ...], **parameters: Any) -> Probe:
+        """A login at the last of `hops` (USER@HOST) through those before it, from the user's own computer."""
+        start = next((place.name for place in self.site.places if place.role == "workstation"), "")
+        return make("ssh", **{"hops": hops, "keys": keys, "place": start, **parameters})
+
+    def flow_counters(self, at: str, services: tuple[str, ...] = PULL_PATH, **parameters: Any) -> Probe:
+        """Counters at a node for the endpoints of these services, whose addresses AWS is asked for now."""
+        filled = {"endpoints": addresses_of(self.site, tuple(services)), **of_place(self.place(at))}
+        return make("flow-counters", **{**filled, **parameters})
+
+    def place(self, name: str) -> Place:
+        """The place of that name, or that of the node of that name."""
+        for node in self.site.nodes:
+            if name == node.name:
+                return self.place(node.place) if node.place != name else self.site.place(name)
+        found: Place = self._named(self.site.place, name)
+        return found
+
     def make(self, kind: str, **parameters: Any) -> Probe:
         """A probe by its kind's name, filled in like the method of that name; for experiments."""
-        if kind == "kubectl":
-            return self.kubectl(*parameters.pop("args", ()), **parameters)
-        if kind == "node":
-            return self.nodes(*parameters.pop("nodes", ()), **parameters)
         methods: dict[str, Callable[..., Probe]] = {
+            "kubectl": self.kubectl,
+            "node": self.nodes,
             "http": self.http,
             "http-stream": self.http_stream,
             "dns": self.dns,
             "tcp": self.tcp,
             "bgp": self.bgp,
             "service-link": self.service_link,
+            "image-pull": self.image_pull,
+            "pod-start": self.pod_start,
+            "node-join": self.node_join,
+            "aws-call": self.aws_call,
+            "egress": self.egress,
+            "ssh": self.ssh,
+            "flow-counters": self.flow_counters,
         }
         if kind not in methods:
             return make(kind, **parameters)  # raises, and lists the kinds
+        words = parameters.pop(_WORDS[kind], ()) if kind in _WORDS else ()
         try:
-            return methods[kind](**parameters)
+            return methods[kind](*words, **parameters)
         except TypeError as missing:
             raise SetupError(f"{kind} probe: {str(missing).split('() ', 1)[-1]}") from None
 
@@ -117,6 +187,17 @@ class SiteProbes:
             return of_kind[0]
         found: Identity = self._named(self.site.identity, name)
         return found
+
+    def _as(self, identity: str) -> dict[str, Any]:
+        """Kubeconfig and place of an identity, for probes that run kubectl from here."""
+        who = self._identity(identity)
+        place = self.place(who.place) if who.place else self._at("operator")
+        return {"kubeconfig": who.kubeconfig, **of_place(place)}
+
+    def _where_used(self, who: Identity) -> dict[str, Any]:
+        """Where an identity's kubectl runs: sampled there, or entered from here where that takes SSH."""
+        place = self.place(who.place) if who.place else self._at("operator")
+        return {"place": "", **of_place(place)} if place.by_ssh else {"place": place.name}
 
     def _at(self, role: str) -> Place:
         """The place of a role; a site without clients has its operator ask."""

@@ -1,6 +1,8 @@
-"""The wanted network as tool input: every part of a plan appears once, where it belongs, in an order that works."""
+"""The wanted network as tool input: each part once, in an order that works; a difference does as a new start does."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -8,17 +10,22 @@ from hypothesis import strategies as st
 
 from islanding.lab.plan import (
     IFNAMSIZ,
-    SILENCE,
     Bridge,
     End,
     Link,
     Namespace,
+    Neighbour,
     NetworkPlan,
     Route,
     Rule,
+    Sink,
+    Table,
     Tunnel,
-    script,
+    joined,
+    without,
 )
+from islanding.lab.script import SILENCE, changes, raising, script
+from tests.unit.plan_support import PlayedKernel
 
 
 def test_a_link_is_made_between_its_namespaces_and_each_end_raised_in_its_own() -> None:
@@ -42,14 +49,14 @@ def test_a_port_joins_its_switch_after_the_switch_is_there() -> None:
 @pytest.mark.parametrize(
     ("route", "line"),
     [
-        (Route("n", "default"), "route add blackhole default"),
-        (Route("n", "default", via="10.0.0.1"), "route add default via 10.0.0.1"),
-        (Route("n", "10.1.0.0/16", device="e"), "route add 10.1.0.0/16 dev e"),
+        (Route("n", "default"), "route replace blackhole default"),
+        (Route("n", "default", via="10.0.0.1"), "route replace default via 10.0.0.1"),
+        (Route("n", "10.1.0.0/16", device="e"), "route replace 10.1.0.0/16 dev e"),
         (
             Route("n", "10.1.0.0/16", via="10.0.0.1", device="e", table=7),
-            "route add 10.1.0.0/16 via 10.0.0.1 dev e onlink table 7",
+            "route replace 10.1.0.0/16 via 10.0.0.1 dev e onlink table 7",
         ),
-        (Route("n", "default", metric=9), "route add blackhole default metric 9"),
+        (Route("n", "default", metric=9), "route replace blackhole default metric 9"),
     ],
 )
 def test_a_route_is_said_as_iproute2_reads_it(route: Route, line: str) -> None:
@@ -93,7 +100,7 @@ def test_a_name_that_the_kernel_refuses_is_refused_before(name: str) -> None:
 _names = st.text("abcdefgh", min_size=1, max_size=4)
 
 
-@given(st.lists(st.tuples(_names, _names), max_size=8), st.lists(_names, max_size=5))
+@given(st.lists(st.tuples(_names, _names), max_size=8, unique=True), st.lists(_names, max_size=5))
 def test_nothing_of_a_plan_is_lost(pairs: list[tuple[str, str]], spaces: list[str]) -> None:
     """A line for each link, and one place for each namespace that the plan names."""
     plan = NetworkPlan(
@@ -104,3 +111,103 @@ def test_nothing_of_a_plan_is_lost(pairs: list[tuple[str, str]], spaces: list[st
     assert len(pairs) == len(made.create)
     assert {*spaces, *(end for pair in pairs for end in pair)} == set(made.inside)
     assert set(spaces) == set(made.sysctls)
+
+
+T = TypeVar("T")
+SPACES = "abcd"
+PAIRS = [(x, y) for x in SPACES for y in SPACES if x < y]
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> NetworkPlan:
+    """A plan that hangs together: everything lies in a namespace, and on an interface, of the plan."""
+    spaces = draw(st.lists(st.sampled_from(SPACES), unique=True))
+    pairs = [p for p in draw(st.lists(st.sampled_from(PAIRS), unique=True)) if set(p) <= set(spaces)]
+    macs = st.sampled_from(["", "02:00:00:00:00:01"])
+    links = [Link(End(x, f"{x}{y}", mac=draw(macs)), End(y, f"{y}{x}")) for x, y in pairs]
+    ends = [(e.netns, e.interface) for link in links for e in (link.a, link.b)]
+    sinks = [Sink(name, "void") for name in spaces if draw(st.booleans())]
+    there = [*ends, *((sink.netns, sink.name) for sink in sinks)]
+
+    def some(items: list[T]) -> list[T]:
+        return draw(st.lists(st.sampled_from(items), max_size=6, unique=True)) if items else []
+
+    numbers = st.integers(1, 3)
+    on = [(*at, f"10.0.0.{draw(numbers)}/32") for at in some(there)]
+    neighbours = [Neighbour(*at, f"10.0.0.{draw(numbers)}", "02:00:00:00:00:09") for at in some(there)]
+    routes = [Route(n, f"10.{draw(numbers)}.0.0/16", device=i, table=draw(numbers)) for n, i in some(there)]
+    routes += [Route(n, f"10.{draw(numbers)}.0.0/16", table=draw(numbers)) for n in some(spaces)]
+    rules = [Rule(n, i, draw(numbers)) for n, i in some(there)]
+    tables = [Table(n, draw(st.sampled_from("tu")), f"chain {draw(numbers)}\n") for n in spaces if draw(st.booleans())]
+    plan = NetworkPlan(
+        namespaces=tuple(Namespace(n, forward=draw(st.booleans())) for n in spaces),
+        links=tuple(links),
+        addresses=tuple(on),
+        routes=tuple(routes),
+        rules=tuple(rules),
+        sinks=tuple(sinks),
+        neighbours=tuple({(n.netns, n.interface, n.address): n for n in neighbours}.values()),
+        tables=tuple(tables),
+    )
+    return joined([plan])
+
+
+@given(plans(), plans())
+def test_a_difference_gives_the_same_as_a_new_start(old: NetworkPlan, new: NetworkPlan) -> None:
+    """Played on a kernel that holds the old plan, the changes give what the new plan's script gives on an empty one."""
+    assert PlayedKernel().play(script(new)) == PlayedKernel().play(script(old)).play(changes(new, old))
+
+
+@given(plans())
+def test_there_is_nothing_to_do_between_equals(plan: NetworkPlan) -> None:
+    """The difference of a plan to itself is empty, and from a plan to nothing leaves nothing."""
+    assert not changes(plan, plan)
+    assert PlayedKernel() == PlayedKernel().play(script(plan)).play(changes(NetworkPlan(), plan))
+
+
+@given(plans(), st.sampled_from(SPACES))
+def test_a_namespace_can_be_taken_out_and_put_back(plan: NetworkPlan, name: str) -> None:
+    """As for a power cycle: what is left hangs together, and afterwards everything is as before."""
+    rest = without(plan, name)
+    kernel = PlayedKernel().play(script(plan)).play(changes(rest, plan))
+    assert PlayedKernel().play(script(rest)) == kernel
+    assert name not in kernel.namespaces
+    assert PlayedKernel().play(script(plan)) == kernel.play(changes(plan, rest))
+
+
+def test_a_lost_link_is_deleted_by_the_end_that_stays() -> None:
+    """First, by itself: a namespace goes in the background, and its cable would go on carrying packets."""
+    link = Link(End("a", "x"), End("b", "y"))
+    old = NetworkPlan(namespaces=(Namespace("a"), Namespace("b")), links=(link,))
+    todo = changes(NetworkPlan(namespaces=(Namespace("b"),)), old)
+    assert ({"b": ["link del y"]}, ["a"]) == (todo.remove, todo.delete)
+
+
+def test_a_cards_end_can_be_left_down() -> None:
+    """It is made with its MAC and MTU, and nobody raises it, now or later."""
+    plan = NetworkPlan(
+        namespaces=(Namespace("r", proxy=True), Namespace("i")),
+        links=(Link(End("r", "e", mtu=9001), End("i", "eth1", mac="02:00:00:00:00:01", mtu=9001, down=True)),),
+    )
+    made = script(plan)
+    expected = "link add e mtu 9001 netns r type veth peer name eth1 mtu 9001 netns i address 02:00:00:00:00:01"
+    assert [expected] == made.create
+    delay = "ntable change name arp_cache dev e proxy_delay 0"
+    assert {"r": ["link set lo up", "link set e up", delay], "i": ["link set lo up"]} == made.inside
+    assert [("r", "link set e up"), ("r", delay)] == raising(plan)
+
+
+def test_a_counting_table_is_emptied_and_not_deleted() -> None:
+    """Its named counters go on counting; any other table is replaced."""
+    made = changes(
+        NetworkPlan(tables=(Table("n", "f", "y\n", counting=True),)), NetworkPlan(tables=(Table("n", "f", "x\n"),))
+    )
+    assert {"n": "table inet f\nflush table inet f\ntable inet f {\ny\n}\n"} == made.nft
+    made = changes(NetworkPlan(tables=(Table("n", "f", "y\n"),)), NetworkPlan())
+    assert {"n": "table inet f\ndelete table inet f\ntable inet f {\ny\n}\n"} == made.nft
+
+
+def test_of_two_routes_to_one_destination_the_first_counts() -> None:
+    """In one table of one namespace; in another table it is another route."""
+    first, second, other = (Route("n", "10.0.0.0/8", device=d, table=t) for d, t in (("a", 1), ("b", 1), ("b", 2)))
+    assert (first, other) == joined([NetworkPlan(routes=(first,)), NetworkPlan(routes=(second, other))]).routes

@@ -8,8 +8,9 @@ import pytest
 
 from islanding import siteconf
 from islanding.lab import underlay
-from islanding.lab.plan import NetworkPlan, Route, Rule, script
+from islanding.lab.plan import NetworkPlan, Route, Rule
 from islanding.lab.router import RouterConfig
+from islanding.lab.script import script
 from islanding.siteconf import SiteConf
 
 

@@ -371,6 +371,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "tcp": {"host": "10.0.0.1", "port": 443},
     "bgp": {"vtysh": ("vtysh",), "neighbor": "10.0.0.1"},
     "service-link": {"outpost_id": "op-1", "region": "eu-north-1"},
+    "aws-call": {"args": ("ec2", "describe-instances"), "enter": ("ssh", "w1"), "by_ssh": True},
+    "egress": {"host": "198.51.100.10", "protocol": "dns", "at": "w1"},
+    "flow-counters": {"endpoints": ("ecr.api=10.0.0.5,10.0.1.5", "s3=52.219.0.0/24")},
+    "image-pull": {"image": "r/app:v1", "kubeconfig": "/k", "node": "w1", "node_enter": ("ssh", "w1")},
+    "node-join": {"instance_id": "i-1", "kubeconfig": "/k", "region": "eu-north-1", "aws_env": {"AWS_PROFILE": "a"}},
+    "pod-start": {"image": "r/app:v1", "kubeconfig": "/k", "command_line": ("sleep", "60")},
+    "ssh": {"hops": ("ec2-user@203.0.113.20", "ec2-user@10.0.0.9:2222"), "keys": ("/key",)},
 }
 
 

@@ -226,7 +226,7 @@ def test_a_fault_of_ours_is_a_500_and_on_record(echo: Server) -> None:
     [
         (b"POST / HTTP/1.1\r\nContent-Length: nonsense\r\n\r\n", b"HTTP/1.1 400"),
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", b"HTTP/1.1 413"),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"HTTP/1.1 411"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n", b"HTTP/1.1 400"),
         (b"NONSENSE\r\n\r\n", b"HTTP/1.1 400"),
         (b"BREW / HTTP/1.1\r\n\r\n", b"HTTP/1.1 501"),
     ],

@@ -21,6 +21,25 @@ _INSTANCE_ID = re.compile(rb"<instanceId>(i-\w+)</instanceId>")
 
 
 @dataclass(frozen=True)
+class Card:
+    """A network interface of an instance: private addresses, the primary one first, with what its subnet and VPC are.
+
+    `groups` are security groups as (id, name), `public` the public address of the primary one, or empty.
+    """
+
+    id: str
+    device: int
+    mac: str
+    addresses: tuple[str, ...]
+    subnet: str
+    subnet_cidr: str
+    vpc: str
+    vpc_cidrs: tuple[str, ...]
+    groups: tuple[tuple[str, str], ...] = ()
+    public: str = ""
+
+
+@dataclass(frozen=True)
 class InstanceState:
     """One instance as EC2 has it now: `state` is running, stopped or terminated; `reboots` counts RebootInstances."""
 
@@ -45,6 +64,10 @@ class InstanceState:
     outpost_arn: str
     reboots: int
     http_tokens: str = "optional"  # metadata options: `required` refuses IMDSv1
+    http_endpoint: str = "enabled"
+    hop_limit: int = 1  # how far a token's reply goes
+    metadata_tags: bool = False
+    cards: tuple[Card, ...] = ()  # network interfaces, by device index
     user_data: bytes = field(default=b"", repr=False)  # may hold secrets
     tags: tuple[tuple[str, str], ...] = ()
 
@@ -70,10 +93,13 @@ class Instances:
         return tuple(self._state(ec2, instance) for instance in ec2.all_instances())
 
     def at(self, address: str, vpc: str = "") -> InstanceState | None:
-        """The instance that holds a private address (in that VPC, if given) and is not terminated, or None."""
+        """The instance that holds a private address (in that VPC, if given) and is not terminated, or None.
+
+        Every address of every interface counts: a pod's secondary address belongs to its node.
+        """
         ec2 = self._ec2
         for instance in ec2.all_instances():
-            if instance.state != "terminated" and instance.private_ip == address and vpc in ("", instance.vpc_id):
+            if instance.state != "terminated" and _holds(instance, address, vpc):
                 return self._state(ec2, instance)
         return None
 
@@ -119,7 +145,7 @@ class Instances:
             state=instance.state,
             private_address=instance.private_ip or "",
             private_dns_name=instance.private_dns_name,
-            mac=instance.nics[0].mac_address if instance.nics else "",
+            mac=instance.nics[0].mac_address if 0 in instance.nics else "",
             subnet=subnet.id if subnet else "",
             subnet_cidr=subnet.cidr_block if subnet else "",
             vpc=vpc.id if vpc else "",
@@ -135,9 +161,45 @@ class Instances:
             outpost_arn=str(vars(instance).get("outpost_arn", "")),
             reboots=self._reboots.get(instance.id, 0),
             http_tokens=str(instance.metadata_options.http_tokens or "optional"),
+            http_endpoint=str(instance.metadata_options.http_endpoint or "enabled"),
+            hop_limit=int(instance.metadata_options.http_put_response_hop_limit or 1),
+            metadata_tags=instance.metadata_options.instance_metadata_tags == "enabled",
+            cards=tuple(_card(ec2, device, nic) for device, nic in sorted(instance.nics.copy().items())),
             user_data=_decoded(data),
             tags=tags,
         )
+
+
+def _addresses(nic: Any) -> tuple[str, ...]:
+    """All private addresses of an interface, the primary one first."""
+    listed = [str(item["PrivateIpAddress"]) for item in list(nic.private_ip_addresses)]
+    primary = [str(nic.private_ip_address)] if nic.private_ip_address else []
+    return tuple(dict.fromkeys(primary + listed))
+
+
+def _holds(instance: Any, address: str, vpc: str) -> bool:
+    nics = list(instance.nics.values())
+    if not nics:
+        return instance.private_ip == address and vpc in ("", instance.vpc_id)
+    return any(vpc in ("", nic.subnet.vpc_id) and address in _addresses(nic) for nic in nics)
+
+
+def _card(ec2: EC2Backend, device: int, nic: Any) -> Card:
+    vpc = ec2.vpcs.get(nic.subnet.vpc_id)
+    cidrs = [vpc.cidr_block] if vpc else []
+    cidrs += [str(a["cidr_block"]) for a in list(vpc.cidr_block_association_set)] if vpc else []
+    return Card(
+        id=nic.id,
+        device=int(device),
+        mac=nic.mac_address,
+        addresses=_addresses(nic),
+        subnet=nic.subnet.id,
+        subnet_cidr=nic.subnet.cidr_block,
+        vpc=nic.subnet.vpc_id,
+        vpc_cidrs=tuple(dict.fromkeys(cidrs)),
+        groups=tuple(dict.fromkeys((str(g.id), str(g.name)) for g in nic.group_set)),
+        public=str(nic.public_ip or ""),
+    )
 
 
 def _decoded(data: Any) -> bytes:

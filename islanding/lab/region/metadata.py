@@ -1,4 +1,4 @@
-"""The instance metadata service (IMDSv2) of a subnet: what an instance can ask about itself, told apart by its address.
+"""The instance metadata service (IMDSv2) of a VPC: what an instance can ask about itself, told apart by its address.
 
 Source of paths and rules: "Instance metadata categories" and "Use IMDS", EC2 user guide. IMDSv1 is refused where
 `HttpTokens` is `required`; it is needed by cloud-init 22.4, which asks for a token only where it sees AWS's hypervisor.
@@ -15,12 +15,13 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from islanding.lab.region.http import HttpServer, Request, Response
-from islanding.lab.region.instances import InstanceState
+from islanding.lab.region.instances import Card, InstanceState
 from islanding.lab.region.seed import SessionCredentials
+from islanding.lab.vpc import service_names
 
 VERSIONS = (
     "1.0",
@@ -75,9 +76,12 @@ class Metadata:
             return _text(404, _NOT_FOUND)
         if "x-forwarded-for" in request.headers:
             return _text(403, b"")  # the request came through a proxy
+        if identity.instance.http_endpoint == "disabled":
+            return _text(403, b"")
         path = request.path.rstrip("/")
         if request.method == "PUT":
-            return self._token(request, address) if path == "/latest/api/token" else _text(404, _NOT_FOUND)
+            reply = self._token(request, address) if path == "/latest/api/token" else _text(404, _NOT_FOUND)
+            return replace(reply, hops=identity.instance.hop_limit)
         if request.method not in ("GET", "HEAD"):
             return _text(405, b"")
         token = request.headers.get("x-aws-ec2-metadata-token")
@@ -143,10 +147,15 @@ def _children(leaves: Mapping[str, object], prefix: str) -> list[str]:
 def tree(identity: InstanceIdentity) -> dict[str, bytes | Callable[[], bytes]]:
     """Everything below a version, by path; credentials are made only when they are read."""
     it = identity.instance
-    card = f"network/interfaces/macs/{it.mac}"
+    first = it.cards[0] if it.cards else None
     meta: dict[str, str] = {
         "ami-id": it.image,
         "ami-launch-index": "0",
+        "ami-manifest-path": "(unknown)",
+        "block-device-mapping/ami": "/dev/xvda",
+        "block-device-mapping/root": "/dev/xvda",
+        "events/maintenance/history": "[]",
+        "events/maintenance/scheduled": "[]",
         "hostname": it.private_dns_name,
         "instance-action": "none",
         "instance-id": it.id,
@@ -157,23 +166,25 @@ def tree(identity: InstanceIdentity) -> dict[str, bytes | Callable[[], bytes]]:
         "mac": it.mac,
         "placement/availability-zone": it.zone,
         "placement/region": identity.region,
+        "profile": "default-hvm",
+        "reservation-id": f"r-{it.id[2:]}",
         "services/domain": "amazonaws.com",
         "services/partition": "aws",
-        f"{card}/device-number": "0",
-        f"{card}/local-hostname": it.private_dns_name,
-        f"{card}/local-ipv4s": it.private_address,
-        f"{card}/mac": it.mac,
-        f"{card}/owner-id": identity.account,
-        f"{card}/subnet-id": it.subnet,
-        f"{card}/subnet-ipv4-cidr-block": it.subnet_cidr,
-        f"{card}/vpc-id": it.vpc,
-        f"{card}/vpc-ipv4-cidr-block": it.vpc_cidr,
-        f"{card}/vpc-ipv4-cidr-blocks": it.vpc_cidr,
+        "system": "nitro",
     }
+    for card in it.cards:
+        meta |= _card(card, identity)
+    if first is not None and first.groups:
+        meta["security-groups"] = "\n".join(name for _, name in first.groups)
+    if first is not None and first.public:
+        meta["public-ipv4"] = first.public
+        meta["public-hostname"] = service_names.public_name(first.public, identity.region)
     if it.public_key:
         meta["public-keys/0/openssh-key"] = it.public_key
     if it.outpost_arn:
         meta["placement/outpost-arn"] = it.outpost_arn
+    if it.metadata_tags:
+        meta |= {f"tags/instance/{key}": value for key, value in it.tags if "/" not in key}
     leaves: dict[str, bytes | Callable[[], bytes]] = {f"meta-data/{name}": text.encode() for name, text in meta.items()}
     leaves["dynamic/instance-identity/document"] = _document(identity)
     if it.user_data:
@@ -190,6 +201,33 @@ def tree(identity: InstanceIdentity) -> dict[str, bytes | Callable[[], bytes]]:
         )
         leaves[f"meta-data/iam/security-credentials/{it.role}"] = lambda: _credentials(make())
     return leaves
+
+
+def _card(card: Card, identity: InstanceIdentity) -> dict[str, str]:
+    """What is told of one network interface."""
+    primary = card.addresses[0] if card.addresses else ""
+    told = {
+        "device-number": str(card.device),
+        "interface-id": card.id,
+        "local-hostname": service_names.private_name(primary, identity.region),
+        "local-ipv4s": "\n".join(card.addresses),
+        "mac": card.mac,
+        "network-card": "0",
+        "owner-id": identity.account,
+        "subnet-id": card.subnet,
+        "subnet-ipv4-cidr-block": card.subnet_cidr,
+        "vpc-id": card.vpc,
+        "vpc-ipv4-cidr-block": card.vpc_cidrs[0] if card.vpc_cidrs else "",
+        "vpc-ipv4-cidr-blocks": "\n".join(card.vpc_cidrs),
+    }
+    if card.groups:
+        told["security-group-ids"] = "\n".join(group for group, _ in card.groups)
+        told["security-groups"] = "\n".join(name for _, name in card.groups)
+    if card.public:
+        told["public-hostname"] = service_names.public_name(card.public, identity.region)
+        told["public-ipv4s"] = card.public
+        told[f"ipv4-associations/{card.public}"] = primary
+    return {f"network/interfaces/macs/{card.mac}/{name}": text for name, text in told.items()}
 
 
 def _credentials(session: SessionCredentials) -> bytes:

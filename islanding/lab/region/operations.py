@@ -82,7 +82,7 @@ def environ_of(request: Request) -> dict[str, object]:
     )
     for name, value in request.headers.items():
         key = name.upper().replace("-", "_")
-        if key not in ("CONTENT_LENGTH", "X_MOTO_ACCOUNT_ID", "CONNECTION", "EXPECT"):
+        if key not in ("CONTENT_LENGTH", "X_MOTO_ACCOUNT_ID", "CONNECTION", "EXPECT", "TRANSFER_ENCODING"):
             environ["CONTENT_TYPE" if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
     return environ
 

@@ -9,27 +9,40 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-from islanding.lab.region import metadata, principals, signature, sts
+from islanding.lab.region import admission, hostnames, inside, metadata, principals, signature, sts
+from islanding.lab.region.cloudformation.api import CloudFormation
+from islanding.lab.region.ecr import Ecr
 from islanding.lab.region.eks import Eks
 from islanding.lab.region.errors import AwsError, adapt, render
+from islanding.lab.region.forward import Forwarder
+from islanding.lab.region.hostnames import Target
 from islanding.lab.region.http import HttpServer, Request, Response
 from islanding.lab.region.instances import Instances, InstanceState
 from islanding.lab.region.metadata import InstanceIdentity, Lookup
 from islanding.lab.region.metrics import Feed, LinkState
-from islanding.lab.region.operations import environ_of, form, mutates, operation_of
+from islanding.lab.region.operations import form, mutates, operation_of
 from islanding.lab.region.outposts import Outpost, Outposts
-from islanding.lab.region.principals import Principal
+from islanding.lab.region.permissions import Permissions
+from islanding.lab.region.principals import Credential, Principal
+from islanding.lab.region.registry import Registry
+from islanding.lab.region.s3 import ANONYMOUS, S3
 from islanding.lab.region.seed import Seed, SessionCredentials
 from islanding.lab.region.signature import Claim
 from islanding.lab.region.trail import Trail
+from islanding.lab.vpc.door import Via
 
-REGIONAL = ("sts", "eks", "ec2", "monitoring", "outposts", "logs")
-GLOBAL = ("sts.amazonaws.com", "iam.amazonaws.com")
+REGIONAL = (
+    "sts", "eks", "ec2", "monitoring", "outposts", "logs", "api.ecr", "s3", "cloudformation", "autoscaling",
+    "elasticloadbalancing", "ssm",
+)  # fmt: skip
+GLOBAL = ("sts.amazonaws.com", "iam.amazonaws.com", "route53.amazonaws.com", "s3.amazonaws.com")
+# Services whose global names are signed for that Region.
+SIGNED_IN_US_EAST_1 = frozenset({"sts", "iam", "route53", "organizations"})
 UNSIGNED = frozenset({"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"})
 Hook = Callable[[str, str], None]
+Guard = Callable[[Request, Principal | None, str, str, Via], None]
 
 
 def host_names(region: str) -> tuple[str, ...]:
@@ -52,17 +65,42 @@ class Region:
         self.outposts = Outposts(account, region)
         self.eks = Eks(account, region, self.outposts.knows)
         self.ec2 = Instances(account, region)
+        self.cloudformation = CloudFormation(account, region, self._own_client, self.errors.append)
         self._sessions: dict[tuple[str, str], SessionCredentials] = {}
         self._session_lock = threading.Lock()
         self._trail = Trail(log, self.errors.append)
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._forward = Forwarder(account, region)
+        self.s3 = S3(account, region, self._forward)
+        self.ecr = Ecr(account, region)
+        self.registry = Registry(region, self.ecr)
+        # Judges each request before it is answered: raises AwsError to refuse. `service` is the name in signatures, or
+        # ecr.dkr, `operation` the API's name for what is asked; a request to S3 has its bucket in front of the path.
+        self.guard: Guard = Permissions(account, region)
         self._hooks: list[Hook] = []
+        self._own: dict[str, Any] = {}
+        self._own_role = ""
         self._servers: list[HttpServer] = []
         self._feeds: list[Feed] = []
 
-    def serve(self, listener: socket.socket, tls: ssl.SSLContext | None) -> HttpServer:
-        """Serve the API on a socket that is bound and listening, until `close`; can be called for several sockets."""
-        server = HttpServer(listener, self.handle, tls=tls, name="region", on_error=self.errors.append).start()
+    def serve(
+        self,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        *,
+        via: Callable[[], Via] = Via,
+        services: tuple[str, ...] = (),
+    ) -> HttpServer:
+        """Serve the API on a socket that is bound and listening, until `close`; can be called for several sockets.
+
+        `via` tells by which way its callers come, as it is at each request; `services` (named as in
+        com.amazonaws.REGION.NAME) are those that answer there, all of them when it is empty.
+        """
+
+        def handle(request: Request) -> Response:
+            return self.handle(request, services)
+
+        server = HttpServer(listener, handle, tls=tls, name="region", on_error=self.errors.append, via=via).start()
+        self._servers = [known for known in self._servers if not known.closed]
         self._servers.append(server)
         return server
 
@@ -118,9 +156,7 @@ class Region:
     def _warm(self) -> None:
         try:
             for service, action in (("ec2", "DescribeVpcs"), ("monitoring", "ListMetrics"), ("iam", "ListRoles")):
-                scope = f"{signature.ALGORITHM} Credential=warm/20260101/{self.region}/{service}/aws4_request, "
-                headers = {"authorization": scope, "content-type": "application/x-www-form-urlencoded"}
-                self._forward(Request("POST", "/", headers=headers, body=f"Action={action}".encode()), None, None)
+                self._forward.warm(service, action)
             operation_of(Request("GET", "/clusters"), "eks")
         except Exception as error:
             self.errors.append(f"warming: {type(error).__name__}: {error}")
@@ -140,26 +176,36 @@ class Region:
         """Make a cluster ACTIVE; see Eks.activate."""
         self.eks.activate(name, endpoint, ca_pem, cluster_id)
 
-    def handle(self, request: Request) -> Response:
-        """Authenticate, answer and record one request."""
+    def handle(self, request: Request, services: tuple[str, ...] = ()) -> Response:
+        """Authenticate, answer and record one request; `services` are those that answer at the door it came by."""
         begun = time.monotonic()
         claim: Claim | None = None
         principal: Principal | None = None
         operation, code = "", ""
-        service = _service_of_host(request.headers.get("host", ""))
+        target = hostnames.target(request.headers.get("host", ""))
+        service = target.service if target.service == "ecr.dkr" else target.signing
         try:
-            claim = signature.claim_of(request)
-            service = claim.service if claim else service
-            operation = operation_of(request, service)
-            if claim is not None:
-                principal = self._authenticate(request, claim)
-            elif operation not in UNSIGNED:
-                raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-            response = self._answer(request, service, operation, claim, principal)
+            if service == "ecr.dkr":
+                operation = self.registry.operation(request)
+                principal = self.registry.authenticate(request, target)
+            else:
+                claim = signature.claim_of(request)
+                service = claim.service if claim else service
+                sent, request = request, self.s3.by_path(request, target) if service == "s3" else request
+                operation = operation_of(request, service)
+                if claim is not None:
+                    credential = self._authenticate(sent, claim, target)
+                    principal = credential.principal
+                    request = self.s3.whole(request, claim, credential.secret) if service == "s3" else request
+                elif operation not in UNSIGNED and not (service == "s3" and operation in ANONYMOUS):
+                    raise admission.unsigned(service)
+            admission.check_door(services, target, service)
+            self.guard(request, principal, service, operation, request.via)
+            response = self._answer(request, service, operation, claim, principal, target)
         except AwsError as error:
             adapted = adapt(error, service)
             code = adapted.code
-            response = render(adapted, request, service)
+            response = self._refusal(adapted, request, service, target)
         except NotImplementedError as error:  # 501 and not 500: SDKs would send a 500 again and again
             code = "NotImplemented"
             response = render(AwsError(code, f"The lab's Region lacks this: {error}", 501), request, service)
@@ -169,43 +215,66 @@ class Region:
             response = render(AwsError(code, "The lab's Region failed; see its errors", 500), request, service)
         if response.status < 400 and mutates(operation):
             self._mutated(service, operation)
+        if request.upload is not None:
+            request.upload.close()
         self._trail.write(
             source=request.peer[0],
-            access_key_id=claim.access_key_id if claim else "",
+            access_key_id=claim.access_key_id if claim else principal.access_key_id if principal else "",
             principal=principal.arn if principal else "",
             service=service,
             operation=operation,
             status=response.status,
             error=code,
             seconds=time.monotonic() - begun,
+            endpoint=request.via.endpoint,
         )
         return response
 
-    def _authenticate(self, request: Request, claim: Claim) -> Principal:
+    def _refusal(self, error: AwsError, request: Request, service: str, target: Target) -> Response:
+        if service == "ecr.dkr":
+            return self.registry.refusal(error, target)
+        return render(error, request, service)
+
+    def _authenticate(self, request: Request, claim: Claim, target: Target) -> Credential:
         now = datetime.now(UTC)
         credential = principals.credential_for(claim, now)
         signature.check(request, claim, credential.secret, now)
-        regions = {self.region, "us-east-1"} if claim.service in ("sts", "iam") else {self.region}
+        regions = {self.region, "us-east-1"} if claim.service in SIGNED_IN_US_EAST_1 else {self.region}
         if claim.region not in regions:
             expected = " or ".join(sorted(regions))
             raise AwsError("SignatureDoesNotMatch", f"Credential should be scoped to a valid region: {expected}.", 403)
-        served = _service_of_host(request.headers.get("host", ""))
-        if served not in ("", claim.service):
-            raise AwsError("SignatureDoesNotMatch", f"Credential should be scoped to correct service: '{served}'.", 403)
-        return credential.principal
+        if target.signing not in ("", claim.service):
+            raise admission.wrong_service(target.signing)
+        if request.upload is not None and claim.service != "s3":
+            raise AwsError("RequestEntityTooLarge", "Request is too large", 413)
+        return credential
 
-    def _answer(
-        self, request: Request, service: str, operation: str, claim: Claim | None, principal: Principal | None
+    def _answer(  # noqa: C901, PLR0911  # one return for each service reads best
+        self,
+        request: Request,
+        service: str,
+        operation: str,
+        claim: Claim | None,
+        principal: Principal | None,
+        target: Target,
     ) -> Response:
         if request.path.startswith("/moto-api"):
             raise AwsError("UnknownOperationException", "There is no such operation", 404)
+        if service == "s3":
+            return self.s3.answer(request, operation, claim, principal)
+        if service == "ecr.dkr" and principal is not None:
+            return self.registry.answer(request, target)
         if principal is not None:
+            if service == "ecr" and operation == "GetAuthorizationToken":
+                return self.ecr.authorization_token(request, principal)
             if service == "sts" and operation == "GetCallerIdentity":
                 return sts.caller_identity(request, principal)
             if service == "sts" and operation == "AssumeRole":
                 sts.check_assume_role(principal, dict(form(request)).get("RoleArn", ""))
             if service == "outposts":
                 return self.outposts.answer(request, operation)
+            if service == "cloudformation":
+                return self.cloudformation.answer(request, operation)
             if service == "eks" and (response := self.eks.answer(request, principal)) is not None:
                 return response
             if service == "ec2":
@@ -216,28 +285,13 @@ class Region:
                 return response
         return self._forward(request, claim, principal)
 
-    def _forward(self, request: Request, claim: Claim | None, principal: Principal | None) -> Response:
-        environ = environ_of(request)
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = principal.account if principal else self.account
-        if claim is not None and claim.presigned:  # moto finds service and account by the header only
-            credential = f"{claim.access_key_id}/{claim.scope}"
-            environ["HTTP_AUTHORIZATION"] = (
-                f"{signature.ALGORITHM} Credential={credential}, SignedHeaders=host, Signature=0"
-            )
-        head: list[tuple[int, tuple[tuple[str, str], ...]]] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
-            head.append((int(status.split(maxsplit=1)[0]), tuple(headers)))
-
-        chunks = self._moto(environ, start_response)
-        try:
-            body = b"".join(chunks)
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
-        status, headers = head[-1]
-        hop = ("connection", "transfer-encoding", "server")
-        return Response(status, tuple((name, value) for name, value in headers if name.lower() not in hop), body)
+    def _own_client(self, service: str) -> Any:
+        """A client of a service of the Region's own, as which it calls the others."""
+        with self._session_lock:
+            if service not in self._own:
+                role = self._own_role = self._own_role or self.seed.create_role("AWSServiceRole")
+                self._own[service] = inside.client(self.handle, service, self.region, self.seed.assume(role))
+            return self._own[service]
 
     def _mutated(self, service: str, operation: str) -> None:
         for hook in self._hooks:
@@ -245,8 +299,3 @@ class Region:
                 hook(service, operation)
             except Exception as error:
                 self.errors.append(f"hook after {service}:{operation}: {type(error).__name__}: {error}")
-
-
-def _service_of_host(host: str) -> str:
-    name = host.split(":", maxsplit=1)[0].lower()
-    return name.split(".")[0] if name.endswith(".amazonaws.com") else ""

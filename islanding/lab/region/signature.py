@@ -17,6 +17,12 @@ from islanding.lab.region.http import Request
 
 WINDOW = timedelta(minutes=15)  # how far a signature's date may lie from the Region's clock
 ALGORITHM = "AWS4-HMAC-SHA256"
+LONGEST_PRESIGNED = timedelta(days=7)
+_MISMATCH = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+    "Access Key and signing method. Consult the service documentation for details."
+)
+_NOTHING = hashlib.sha256(b"").hexdigest()
 _SECONDS = re.compile(r"^[0-9]{1,6}$")
 _STAMP = "%Y%m%dT%H%M%SZ"
 _HEADER = re.compile(
@@ -132,12 +138,10 @@ def check(request: Request, claim: Claim, secret: str, now: datetime) -> None:
     if "host" not in claim.signed_headers or not hmac.compare_digest(
         signature(request, claim, secret), claim.signature
     ):
-        raise AwsError(
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
-            "Access Key and signing method. Consult the service documentation for details.",
-            403,
-        )
+        raise AwsError("SignatureDoesNotMatch", _MISMATCH, 403)
+    if claim.service == "s3":
+        _check_s3_age(claim, now)
+        return
     window = WINDOW
     if claim.presigned and claim.service != "sts" and claim.expires is not None:
         window = timedelta(seconds=claim.expires)
@@ -158,14 +162,53 @@ def check(request: Request, claim: Claim, secret: str, now: datetime) -> None:
         )
 
 
+def _check_s3_age(claim: Claim, now: datetime) -> None:
+    """S3 has words of its own ("Error responses", S3 API reference; "Request has expired" as seen in pull failures)."""
+    at = claim.signed_at
+    if claim.presigned:
+        life = timedelta(seconds=claim.expires if claim.expires is not None else 0)
+        if claim.expires is None or life > LONGEST_PRESIGNED:
+            raise AwsError("AuthorizationQueryParametersError", "X-Amz-Expires must be less than a week (in seconds)")
+        if now > at + life:
+            raise AwsError("AccessDenied", "Request has expired", 403)
+        if at > now + WINDOW:
+            raise AwsError("AccessDenied", "Request is not yet valid", 403)
+    elif abs(at - now) > WINDOW:
+        text = "The difference between the request time and the current time is too large."
+        raise AwsError("RequestTimeTooSkewed", text, 403)
+
+
 def signature(request: Request, claim: Claim, secret: str) -> str:
     """The signature that the holder of `secret` would have put on `request` for the claimed scope and time."""
     digest = hashlib.sha256(_canonical_request(request, claim).encode()).hexdigest()
     text = f"{ALGORITHM}\n{claim.stamp}\n{claim.scope}\n{digest}"
+    return hmac.new(_key(claim, secret), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _key(claim: Claim, secret: str) -> bytes:
     key = f"AWS4{secret}".encode()
     for part in claim.scope.split("/"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return key
+
+
+class ChunkSignatures:
+    """The signatures of a body that was sent in signed chunks: each one covers its chunk and the signature before.
+
+    Source: "Signature calculations for the Authorization header: transferring payload in multiple chunks", S3 API.
+    """
+
+    def __init__(self, claim: Claim, secret: str) -> None:
+        self._key = _key(claim, secret)
+        self._stem = f"{ALGORITHM}-PAYLOAD\n{claim.stamp}\n{claim.scope}"
+        self._last = claim.signature
+
+    def check(self, digest: str, given: str) -> None:
+        """Check the next chunk by its SHA-256; raises AwsError SignatureDoesNotMatch."""
+        text = f"{self._stem}\n{self._last}\n{_NOTHING}\n{digest}"
+        self._last = hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(self._last, given):
+            raise AwsError("SignatureDoesNotMatch", _MISMATCH, 403)
 
 
 def _canonical_request(request: Request, claim: Claim) -> str:
@@ -192,10 +235,14 @@ def _canonical_request(request: Request, claim: Claim) -> str:
 
 
 def _payload_hash(request: Request, claim: Claim) -> str:
-    actual = hashlib.sha256(request.body).hexdigest()
     declared = request.headers.get("x-amz-content-sha256")
     if declared is not None and declared.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
         return declared
     if claim.presigned and claim.service == "s3":
         return "UNSIGNED-PAYLOAD"
+    if request.upload is None:
+        return hashlib.sha256(request.body).hexdigest()
+    request.upload.seek(0)
+    actual = hashlib.file_digest(request.upload, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file
+    request.upload.seek(0)
     return actual

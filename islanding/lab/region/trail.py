@@ -31,12 +31,17 @@ class Trail:
         status: int,
         error: str,
         seconds: float,
+        endpoint: str = "",
     ) -> None:
-        """Record one call: caller's address and identity, what was asked, HTTP status, error code, seconds taken."""
+        """Record one call: caller's address and identity, what was asked, HTTP status, error code, seconds taken.
+
+        `endpoint` is the VPC endpoint (id) by which it came; empty for the internet.
+        """
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "monotonic": round(time.monotonic(), 6),
             "source": source,
+            "endpoint": endpoint,
             "access_key_id": access_key_id,
             "principal": principal,
             "service": service,

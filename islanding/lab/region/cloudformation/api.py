@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from botocore.loaders import Loader
-from botocore.model import ServiceModel
+from moto.core.model import ServiceModel
 from moto.core.serialize import QuerySerializer
 
 from islanding.lab.region.cloudformation.engine import Engine, Event, Placed, Stack

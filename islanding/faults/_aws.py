@@ -1,0 +1,103 @@
+"""A call of the AWS API as a step of a plan: it finds what it needs in AWS itself, so that no id has to be remembered.
+
+What is put back gets a new id, which a run that is killed a moment later has not written down. So a later step does not
+hold that id: it holds the describe call by which the thing is found (by service and VPC, by a tag with the fault's id),
+and AWS is asked when the step is taken, by whichever process takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jmespath
+from pydantic import BaseModel, ConfigDict, Field
+
+from islanding.aws import calls
+from islanding.errors import IslandingError
+from islanding.model import Site
+
+FOUND = "found"  # {"found": NAME} in arguments stands for what was found under that name
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Find(_Frozen):
+    """Something that is looked up when the step is taken: a describe call, and a JMESPath expression over its reply."""
+
+    service: str = "ec2"
+    operation: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    select: str
+
+
+class AwsCall(_Frozen):
+    """A call of the AWS API, as boto3 names it.
+
+    `find` is looked up first, in order, and may use what was found before. The step is done already when `unless` finds
+    something, or when AWS answers with an error code of `accept`; with `when_found` also when a `find` has nothing.
+    """
+
+    do: Literal["aws"] = "aws"
+    service: str
+    operation: str
+    arguments: dict[str, Any]
+    find: dict[str, Find] = Field(default_factory=dict)
+    unless: Find | None = None
+    when_found: bool = False
+    accept: tuple[str, ...] = ()
+
+
+def found(name: str) -> dict[str, str]:
+    """What stands in a step's arguments for the thing found under that name."""
+    return {FOUND: name}
+
+
+def take_call(site: Site, step: AwsCall) -> None:
+    """Take the step; raises IslandingError with AWS's message, or naming what was not found."""
+    values: dict[str, Any] = {}
+    for name, find in step.find.items():
+        values[name] = look_up(site, find, values)
+        if not values[name]:
+            if step.when_found:
+                return
+            raise IslandingError(f"AWS call {step.service}.{step.operation}: there is no {name} ({_shown(find)})")
+    if step.unless and look_up(site, step.unless, values):
+        return
+    try:
+        reply = calls.call(site, step.service, step.operation, filled(step.arguments, values))
+    except IslandingError as error:
+        if _code(error) in step.accept:
+            return
+        raise
+    refused = [one for one in reply.get("Unsuccessful", ()) if one["Error"]["Code"] not in step.accept]
+    if refused:  # some calls of EC2 on several things answer 200 and say here what they did not do
+        said = "; ".join(f"{one.get('ResourceId', '')} {one['Error'].get('Message', '')}" for one in refused)
+        raise IslandingError(f"AWS call {step.service}.{step.operation} failed: {said}")
+
+
+def look_up(site: Site, find: Find, values: Mapping[str, Any] | None = None) -> Any:
+    """What `find` selects now; None or empty when there is nothing. Raises IslandingError with AWS's message."""
+    reply = calls.call(site, find.service, find.operation, filled(find.arguments, values or {}))
+    return jmespath.search(find.select, reply)
+
+
+def filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """`value` with each {"found": NAME} replaced by what was found."""
+    if isinstance(value, dict):
+        if set(value) == {FOUND}:
+            return values[value[FOUND]]
+        return {key: filled(inner, values) for key, inner in value.items()}
+    return [filled(inner, values) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _code(error: IslandingError) -> str:
+    """AWS's error code, which botocore keeps in the reply of its ClientError; empty for any other trouble."""
+    reply = getattr(error.__cause__, "response", None) or {}
+    return str(reply.get("Error", {}).get("Code", ""))
+
+
+def _shown(find: Find) -> str:
+    return f"{find.service}.{find.operation} {find.arguments}"

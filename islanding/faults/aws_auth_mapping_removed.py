@@ -1,0 +1,160 @@
+"""A mapping is taken out of the aws-auth ConfigMap: that IAM role is known to AWS, and to the cluster no more."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import yaml
+
+from islanding.faults._fault import Fault, Health
+from islanding.faults._plan import COMMAND_TIMEOUT, Command, FaultError, Plan, new_id
+from islanding.kube.kubectl import argv
+from islanding.model import Identity, Place, Site
+from islanding.process import Result
+
+_WHERE = ("configmap", "aws-auth", "--namespace=kube-system")
+_LISTS = {"mapRoles": "rolearn", "mapUsers": "userarn"}
+# Replacing fails when somebody has deleted the whole document: then it is made again.
+_REPLACE = 'doc=$(cat); printf %s "$doc" | "$@" replace -f - || printf %s "$doc" | "$@" create -f -'
+_KUBECTL_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class AwsAuthMappingRemoved(Fault):
+    """The mapping of `arn`, or of the site's `role` (`node` or `operator`), is removed; the former document comes back.
+
+    """The mapping of `arn`, or of the `role` (`node` or `operator`) of the site, is removed; the former document comes back.
+    whose mapping goes, which could not put it back; the cluster's creator needs no mapping.
+    """
+
+    role: Literal["node", "operator"] = "node"
+    arn: str = ""
+    identity: str = ""
+
+    kind = "aws-auth-mapping-removed"
+
+    def plan(self, site: Site) -> Plan:
+        arn = self.arn or _fact(site, f"{self.role}_role_arn")
+        who = self._identity(site)
+        place = _where_used(site, who)
+        document = _get(place, who)
+        data = document.get("data") or {}
+        after = without(data, arn)
+        if after == data:
+            raise FaultError(f"aws-auth has no mapping of {arn}", f"it has {', '.join(_arns(data)) or 'none'}")
+        if arn == _canonical_arn(place, who):
+            what = f"the identity {who.name} is {arn} itself, and could not put its own mapping back"
+            raise FaultError(what, f"give `identity`: one of {', '.join(one.name for one in site.identities)}")
+        command = ("sh", "-c", _REPLACE, "sh", *argv((), who.kubeconfig))
+        apply, undo = (
+            Command(
+                place=place.name,
+                argv=command,
+                stdin=json.dumps({**document, "data": content}),
+                as_root=False,
+                timeout=_KUBECTL_TIMEOUT,
+            )
+            for content in (after, data)
+        )
+        return Plan(
+            id=new_id(),
+            kind=self.kind,
+            target=f"mapping of {arn} in aws-auth",
+            summary=f"mapping removed: kubectl replace configmap aws-auth without {arn}, as {who.name}",
+            before={"document": document, "arn": arn, "identity": who.name},
+            apply=(apply,),
+            undo=(undo,),
+        )
+
+    def is_applied(self, site: Site, plan: Plan) -> Health:
+        mapped = plan.before["arn"] in _arns(_now(site, plan).get("data") or {})
+        return Health(not mapped, f"{plan.before['arn']} is {'mapped' if mapped else 'not mapped'}")
+
+    def is_healed(self, site: Site, plan: Plan) -> Health:
+        same = _now(site, plan) == plan.before["document"]
+        return Health(same, f"aws-auth is {'as before' if same else 'another'}")
+
+    def _identity(self, site: Site) -> Identity:
+        if self.identity:
+            try:
+                return site.identity(self.identity)
+            except KeyError as unknown:
+                raise FaultError(f"{site.name} has {unknown.args[0]}") from unknown
+        if not site.identities:
+            raise FaultError(f"site {site.name} has no identities")
+        return next((one for one in site.identities if one.kind == "x509"), site.identities[0])
+
+
+def without(data: dict[str, str], arn: str) -> dict[str, str]:
+    """The ConfigMap's data without the entries of `arn`; a list that has none is left as it is, letter by letter."""
+    left = dict(data)
+    for key, name in _LISTS.items():
+        entries = _entries(data, key)
+        kept = [entry for entry in entries if entry.get(name) != arn]
+        if len(kept) < len(entries):
+            left[key] = yaml.safe_dump(kept, sort_keys=False)
+    return left
+
+
+def _entries(data: dict[str, str], key: str) -> list[dict[str, Any]]:
+    try:
+        entries = yaml.safe_load(data.get(key) or "[]")
+    except yaml.YAMLError as error:
+        raise FaultError(f"{key} of aws-auth is no YAML: {error}") from error
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def _arns(data: dict[str, str]) -> list[str]:
+    return [str(entry.get(name)) for key, name in _LISTS.items() for entry in _entries(data, key)]
+
+
+def _now(site: Site, plan: Plan) -> dict[str, Any]:
+    who = site.identity(plan.before["identity"])
+    return _get(_where_used(site, who), who)
+
+
+def _get(place: Place, who: Identity) -> dict[str, Any]:
+    """The document as an operator would keep it: what the API server alone decides is left out."""
+    shown = _kubectl(place, who, "get", *_WHERE, "--output=json")
+    if not shown.ok:
+        raise FaultError(f"{who.name} cannot read aws-auth at {place.name}: {shown.stderr.strip()}")
+    try:
+        raw = json.loads(shown.stdout)
+        meta = {key: raw["metadata"][key] for key in _KEPT if raw["metadata"].get(key)}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": raw.get("data") or {}}
+    except (ValueError, KeyError, TypeError) as odd:
+        raise FaultError(f"kubectl's answer at {place.name} cannot be read: {odd}") from odd
+
+
+def _canonical_arn(place: Place, who: Identity) -> str:
+    """The role that the cluster takes the identity for; empty for one that is no IAM identity, or cannot ask."""
+    shown = _kubectl(place, who, "auth", "whoami", "--output=json")
+    try:
+        extra = json.loads(shown.stdout)["status"]["userInfo"].get("extra") or {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return str(next(iter(extra.get("canonicalArn") or ()), ""))
+
+
+def _kubectl(place: Place, who: Identity, *args: str) -> Result:
+    return place.run(argv(args, who.kubeconfig), timeout=COMMAND_TIMEOUT, check=False)
+
+
+def _where_used(site: Site, who: Identity) -> Place:
+    if who.place:
+        return site.place(who.place)
+    for place in site.places:
+        if place.role == "operator":
+            return place
+    raise FaultError(f"site {site.name} has no place of role operator")
+
+
+def _fact(site: Site, name: str) -> str:
+    if name not in site.facts:
+        raise FaultError(f"the description of {site.name} has no {name}", "give the parameter arn")
+    return site.facts[name]
+
+
+_KEPT = ("name", "namespace", "labels", "annotations")

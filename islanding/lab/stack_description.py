@@ -1,0 +1,198 @@
+"""A running site of stacks as a `Site`: what cases, faults, probes and reports are told of it."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Network
+from typing import Any
+
+from islanding.lab.stacksite import CREATOR, KUBECONFIG, StackSite
+from islanding.lab.vpc.outside import WORKSTATION
+from islanding.model import (
+    AwsAccess,
+    Cluster,
+    Figure,
+    Identity,
+    Node,
+    Place,
+    Site,
+    Timers,
+    Topology,
+    Wire,
+    Workload,
+)
+
+BGP_HOLD = 3.0  # no BGP in such a site; the model wants a number
+
+
+def describe(lab: StackSite, *, inside: bool = False) -> Site:
+    """Everything that others need to act on the site, as data.
+
+    `inside`: as it is seen from the workstation, by the real names of AWS and by SSH to the bastion, with nothing that
+    only this machine could do.
+    """
+    conf, made = lab.conf, lab.made
+    network = lab.world.region.eks.describe(conf.cluster.name)["resourcesVpcConfig"]
+    nodes = _nodes(lab)
+    return Site(
+        name=conf.name,
+        target="lab",
+        id=lab.id,
+        folder=str(lab.folder),
+        cluster=Cluster(
+            name=conf.cluster.name,
+            arn=f"arn:aws:eks:{conf.region.name}:{conf.region.account}:cluster/{conf.cluster.name}",
+            version=conf.cluster.version,
+            endpoint=made.known["cluster"]["endpoint"],
+            control_plane="region",
+            control_plane_addresses=tuple(lab.world.eks.hosted(conf.cluster.name).interfaces.values()),
+            service_cidr=str(conf.cluster.service_cidr),
+            pod_cidr=_vpc_range(lab, network["vpcId"]),
+        ),
+        workload=Workload(
+            name=conf.workload.name,
+            namespace="default",
+            replicas=conf.workload.replicas,
+            url=f"http://{nodes[0].address}:{conf.workload.node_port}/",
+            image=made.resolved(conf.workload.image),
+        ),
+        aws=AwsAccess(region=conf.region.name, account=conf.region.account, env=_aws_environment(lab, inside=inside)),
+        timers=Timers(bgp_hold=BGP_HOLD, node_grace=conf.lab.node_grace, eviction=conf.lab.eviction),
+        places=_places(lab, nodes, inside=inside),
+        nodes=nodes,
+        identities=(
+            Identity(
+                name="operator",
+                kind="iam",
+                kubeconfig=KUBECONFIG,
+                note="the operator's instance role, mapped by aws-auth",
+            ),
+            Identity(
+                name=CREATOR,
+                kind="iam",
+                kubeconfig=str(lab.home / "creator.kubeconfig"),
+                note="the cluster's creator, from the workstation through an SSH tunnel",
+                place=WORKSTATION,
+            ),
+        ),
+        topology=_topology(lab, nodes),
+        facts={
+            **made.facts,
+            "ssh_config": _ssh_config(lab, inside=inside),
+            "cluster_version": conf.cluster.version,
+            "foreign_profile": lab.foreign_profile,
+            "workstation_address": str(conf.lab.workstation),
+            "elsewhere_address": lab.world.outside.elsewhere,
+            "public_resolver": lab.world.outside.resolver,
+        },
+    )
+
+
+def _aws_environment(lab: StackSite, *, inside: bool) -> dict[str, str]:
+    access = lab.world.access
+    return access.environment(CREATOR) if inside else access.runner_environment(CREATOR)
+
+
+def _ssh_config(lab: StackSite, *, inside: bool) -> str:
+    return str(lab.folder / ("ssh_config.workstation" if inside else "ssh_config"))
+
+
+def _vpc_range(lab: StackSite, vpc: str) -> str:
+    return next(v.cidrs[0] for v in lab.world.plane.state.vpcs if v.id == vpc)
+
+
+def _nodes(lab: StackSite) -> tuple[Node, ...]:
+    """The nodes as the cluster has them, with their instances."""
+    listed = lab.world.eks.admin(lab.conf.cluster.name, "get", "nodes", "-o", "json").stdout
+    found = []
+    for item in json.loads(listed)["items"]:
+        address = next(a["address"] for a in item["status"]["addresses"] if a["type"] == "InternalIP")
+        instance = str(item["spec"].get("providerID", "")).rsplit("/", 1)[-1]
+        found.append(
+            Node(name=item["metadata"]["name"], instance_id=instance, address=address, role="worker", place=address)
+        )
+    return tuple(sorted(found, key=lambda node: IPv4Network(node.address)))
+
+
+def _places(lab: StackSite, nodes: tuple[Node, ...], *, inside: bool) -> tuple[Place, ...]:
+    config = _ssh_config(lab, inside=inside)
+    region = {"AWS_DEFAULT_REGION": lab.conf.region.name}
+    operator: dict[str, Any] = {
+        "address": lab.made.resolved(lab.conf.reach.operator),
+        "enter": ("ssh", "-F", config, "operator"),
+        "env": region,
+        "by_ssh": True,
+    }
+    return (
+        Place(
+            name=WORKSTATION,
+            role="workstation",
+            address=str(lab.conf.lab.workstation),
+            enter=() if inside else lab.desk.enter_from_host(),
+            env=lab.workstation_environment(),
+        ),
+        Place(
+            name="bastion",
+            role="bastion",
+            address=lab.made.resolved(lab.conf.reach.bastion),
+            enter=("ssh", "-F", config, "bastion"),
+            by_ssh=True,
+        ),
+        Place(name="operator", role="operator", **operator),
+        Place(name="client", role="client", **operator),
+        *(
+            Place(
+                name=node.address,
+                role="node",
+                address=node.address,
+                enter=("ssh", "-F", config, node.address, "sudo", "--"),
+                by_ssh=True,
+            )
+            for node in nodes
+        ),
+    )
+
+
+def _topology(lab: StackSite, nodes: tuple[Node, ...]) -> Topology:
+    """The workstation on the left, the bastion's VPC, then the closed one with its endpoints on the right."""
+    vpc = lab.made.facts["vpc_id"]
+    endpoints = [e for e in lab.world.plane.state.endpoints if e.vpc == vpc]
+    names = [e.service.split(".", 3)[-1] for e in endpoints]
+    rows = max(len(nodes) + 1, len(endpoints) + 1)
+    middle = (rows - 1) / 2
+    figures = [
+        Figure(name=WORKSTATION, label=f"workstation\n{lab.conf.lab.workstation}", kind="desk", x=0, y=middle),
+        Figure(name="internet", label="internet", kind="region", x=1, y=middle),
+        Figure(name="bastion", label="bastion\n(its own VPC)", kind="machine", x=2, y=middle),
+        Figure(
+            name="operator",
+            label=f"operator\n{lab.made.resolved(lab.conf.reach.operator)}",
+            kind="machine",
+            x=3,
+            y=middle,
+        ),
+        *(
+            Figure(name=n.address, label=f"node\n{n.address}", kind="machine", x=4, y=float(i))
+            for i, n in enumerate(nodes)
+        ),
+        Figure(
+            name="control-plane",
+            label="cluster's endpoint\n(private)",
+            kind="service",
+            x=4,
+            y=float(rows - 1),
+        ),
+        *(
+            Figure(name=name, label=f"endpoint\n{name}", kind="service", x=5, y=float(i))
+            for i, name in enumerate(names)
+        ),
+    ]
+    wires = [
+        Wire(a=WORKSTATION, b="internet"),
+        Wire(a="internet", b="bastion"),
+        Wire(a="bastion", b="operator", label="peering"),
+        Wire(a="operator", b="control-plane"),
+        *(Wire(a="operator", b=n.address) for n in nodes),
+        *(Wire(a=n.address, b=name) for n in nodes for name in names),
+    ]
+    return Topology(figures=tuple(figures), wires=tuple(wires))

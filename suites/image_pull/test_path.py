@@ -1,0 +1,120 @@
+"""C-08 and C-14: by which way images come, and how they are brought in."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from collections.abc import Callable
+
+import pytest
+
+from islanding.kube.certificates import Operator
+from islanding.model import Sample, Site
+from islanding.outcomes import OUTCOMES
+from islanding.probes import Probe
+from islanding.probes.flow_counters import Count, FlowCounters
+from islanding.probes.of_site import PULL_PATH, SiteProbes
+from islanding.watching import eventually
+
+PULLED, RUNNING = OUTCOMES["PULLED"], OUTCOMES["RUNNING"]
+MEGABYTES = 20
+Evidence = Callable[[str, str], None]
+
+
+def _said(counts: dict[str, Count]) -> str:
+    return "\n".join(f"{name}: {count}" for name, count in counts.items())
+
+
+@pytest.mark.site("closed-vpc")
+@pytest.mark.requirement("C-08")
+def test_token_manifest_and_layer_come_by_three_endpoints(
+    site: Site, probe: SiteProbes, observe: Callable[[Probe], Sample], unseen: Callable[..., str], evidence: Evidence
+) -> None:
+    """A pull asks ecr.api for a token, ecr.dkr for the manifest and S3 for the layer, each at its own endpoint.
+
+    The node's kernel counts: little from ecr.api and ecr.dkr, and all of the layer's bytes from S3.
+    """
+    node = site.workers[0]
+    image = unseen(MEGABYTES)
+    site.place(node.place).run(["systemctl", "restart", "kubelet"])  # it forgets the token that it had
+    counters = probe.flow_counters(node.place)
+    assert isinstance(counters, FlowCounters)
+    with counters.counting() as count:
+        before = count()
+        sample = observe(probe.image_pull(image, node.name))
+        after = count()
+    evidence("the pull", sample.text)
+    evidence(f"counted at {node.name} before", _said(before))
+    evidence(f"counted at {node.name} after", _said(after))
+    assert sample.outcome == PULLED.name, sample.text
+    got = {name: after[name].bytes_from - before[name].bytes_from for name in PULL_PATH}
+    assert all(after[name].packets_to > before[name].packets_to for name in PULL_PATH), _said(after)
+    assert got["s3"] > MEGABYTES * 1_000_000, f"the layer did not come by S3's endpoint: {got}"
+    assert got["ecr.api"] < 1_000_000 and got["ecr.dkr"] < 1_000_000, f"layers came by ECR itself: {got}"
+
+
+@pytest.mark.site("closed-vpc")
+@pytest.mark.requirement("C-14")
+def test_pushed_image_runs(
+    site: Site, probe: SiteProbes, observe: Callable[[Probe], Sample], unseen: Callable[..., str], evidence: Evidence
+) -> None:
+    """An image that the operator pushes to ECR, through the endpoints, runs on a node."""
+    sample = observe(probe.pod_start(unseen(), node=site.workers[0].name))
+    evidence("the pod", sample.text)
+    assert sample.outcome == RUNNING.name, sample.text
+
+
+@pytest.mark.site("closed-vpc")
+@pytest.mark.requirement("C-14")
+def test_image_by_way_of_the_bucket_runs(
+    site: Site, operator: Operator, unseen: Callable[..., str], evidence: Evidence
+) -> None:
+    """An image as a tar goes through the bucket, is fetched and imported at a node, and runs without any pull."""
+    node, reference = site.workers[0], unseen()
+    name = f"brought-in-{secrets.token_hex(4)}"
+    image, key = f"by-bucket.local/web:{name}", f"images/{name}.tar"
+    bucket, region = site.facts["bucket"], site.aws.region
+    operator.place.run(
+        ["sh", "-ec", f'd=$(mktemp -d); trap "rm -rf $d" EXIT; '
+         f"skopeo copy --quiet docker://{reference} docker-archive:$d/i.tar:{image}; "
+         f"aws s3 cp --region {region} --only-show-errors $d/i.tar s3://{bucket}/{key}"],
+        timeout=120,
+    )  # fmt: skip
+    at_node = site.place(node.place)
+    fetch = f"aws s3 cp --region {region} --only-show-errors s3://{bucket}/{key} /var/tmp/{name}.tar"
+    took = f"{fetch} && ctr -n k8s.io images import /var/tmp/{name}.tar; s=$?; rm -f /var/tmp/{name}.tar; exit $s"
+    evidence("import at the node", at_node.run(["bash", "-lc", f"PATH=$PATH:{TOOLS}; {took}"], timeout=120).stdout)
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"islanding.probe": "brought-in"}},
+        "spec": {
+            "nodeName": node.name,
+            "activeDeadlineSeconds": 300,
+            "containers": [{"name": "web", "image": image, "imagePullPolicy": "Never"}],
+        },
+    }
+    try:
+        operator.kubectl("create", "-f", "-", stdin=_json(pod))
+        eventually(
+            "the pod to run",
+            lambda: operator.kubectl("get", "pod", name, "-o", "jsonpath={.status.phase} {.status.podIP}").stdout,
+            timeout=60,
+            done=lambda said: bool(re.fullmatch(r"Running \d+\.\d+\.\d+\.\d+", said)),
+        )
+    finally:
+        operator.kubectl("delete", "pod", name, "--ignore-not-found", "--wait=false", "--grace-period=0", check=False)
+
+
+TOOLS = "/opt/islanding/bin"  # where an image may keep ctr, beside PATH
+
+
+def _json(thing: object) -> str:
+    import json
+
+    return json.dumps(thing)
+
+
+def _b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
