@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,3 +73,67 @@ def subnet_of(site: Site, instance: str) -> str:
     """The subnet that an instance is in; raises IslandingError with AWS's reason."""
     reply = calls.call(site, "ec2", "describe_instances", {"InstanceIds": [instance]})
     return str(reply["Reservations"][0]["Instances"][0]["SubnetId"])
+
+
+@contextmanager
+def beside(
+    site: Site, *, subnet: str = "", user_data: Callable[[str], str] = lambda text: text, name: str = "beside the group"
+) -> Iterator[str]:
+    """An instance like the group's own, for the length of a `with` block: its id; terminated at the end.
+
+    It is made of the group's launch template, in `subnet` (default: the group's first), with what `user_data` makes of
+    the template's user data. Nothing replaces it, and no scaling counts it. Raises IslandingError with AWS's reason.
+    """
+    data = template(site)
+    tags = {**_propagated(site), "Name": name, "islanding:beside": site.facts["asg"]}
+    given = {key: data[key] for key in _OF_TEMPLATE if key in data}
+    text = base64.b64decode(data.get("UserData", "")).decode()
+    made = calls.call(
+        site,
+        "ec2",
+        "run_instances",
+        {
+            **given,
+            "SubnetId": subnet or site.facts["worker_subnet_ids"].split(",")[0],
+            "UserData": user_data(text),
+            "MinCount": 1,
+            "MaxCount": 1,
+            "TagSpecifications": [
+                {"ResourceType": "instance", "Tags": [{"Key": k, "Value": v} for k, v in sorted(tags.items())]}
+            ],
+        },
+    )
+    instance = str(made["Instances"][0]["InstanceId"])
+    try:
+        yield instance
+    finally:
+        calls.call(site, "ec2", "terminate_instances", {"InstanceIds": [instance]})
+
+
+def template(site: Site) -> dict[str, Any]:
+    """The data of the launch template version that the group uses; raises IslandingError when it uses none."""
+    named = {"AutoScalingGroupNames": [site.facts["asg"]]}
+    raw = calls.call(site, "autoscaling", "describe_auto_scaling_groups", named)["AutoScalingGroups"][0]
+    used = raw.get("LaunchTemplate")
+    if not used:
+        raise IslandingError(f"Auto Scaling group {site.facts['asg']} uses no launch template")
+    arguments = {"LaunchTemplateId": used["LaunchTemplateId"], "Versions": [str(used.get("Version", "$Default"))]}
+    versions = calls.call(site, "ec2", "describe_launch_template_versions", arguments)["LaunchTemplateVersions"]
+    data: dict[str, Any] = versions[0]["LaunchTemplateData"]
+    return data
+
+
+def address_of(site: Site, instance: str) -> str:
+    """An instance's private address; raises IslandingError with AWS's reason."""
+    reply = calls.call(site, "ec2", "describe_instances", {"InstanceIds": [instance]})
+    return str(reply["Reservations"][0]["Instances"][0]["PrivateIpAddress"])
+
+
+def _propagated(site: Site) -> dict[str, str]:
+    """The tags that the group gives to its instances."""
+    named = {"AutoScalingGroupNames": [site.facts["asg"]]}
+    raw = calls.call(site, "autoscaling", "describe_auto_scaling_groups", named)["AutoScalingGroups"][0]
+    return {tag["Key"]: tag["Value"] for tag in raw.get("Tags", ()) if tag.get("PropagateAtLaunch")}
+
+
+_OF_TEMPLATE = ("ImageId", "InstanceType", "KeyName", "IamInstanceProfile", "SecurityGroupIds", "MetadataOptions")

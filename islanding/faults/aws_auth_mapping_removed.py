@@ -23,10 +23,10 @@ _KUBECTL_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class AwsAuthMappingRemoved(Fault):
-    """The mapping of `arn`, or of the site's `role` (`node` or `operator`), is removed; the former document comes back.
+    """The mapping of `arn`, or of the site's `role` (`node` or `operator`), is removed; all of the document comes back.
 
-    """The mapping of `arn`, or of the `role` (`node` or `operator`) of the site, is removed; the former document comes back.
-    whose mapping goes, which could not put it back; the cluster's creator needs no mapping.
+    kubectl runs as `identity`, at the place where it is used: by default an X.509 one, else the first. It must not be
+    the one whose mapping goes, which could not put it back; the cluster's creator needs no mapping.
     """
 
     role: Literal["node", "operator"] = "node"

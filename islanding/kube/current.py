@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from islanding.aws import calls, group
+from islanding.kube.certificates import Operator
 from islanding.kube.kubectl import argv
 from islanding.model import Node, Place, Site
 from islanding.process import Result
@@ -78,7 +79,7 @@ def kubeconfig_by_address(site: Site, place: Place, *, away_from: str = "") -> s
     name = urlsplit(site.cluster.endpoint).hostname or ""
     named = [{"Name": "description", "Values": [f"Amazon EKS {site.cluster.name}"]}]
     interfaces = calls.call(site, "ec2", "describe_network_interfaces", {"Filters": named})["NetworkInterfaces"]
-    first = sorted(interfaces, key=lambda one: (one["SubnetId"] == away_from, one["PrivateIpAddress"]))[0]
+    first = min(interfaces, key=lambda one: (one["SubnetId"] == away_from, one["PrivateIpAddress"]))
     source = site.identity("operator").kubeconfig
     target = f"{source}.{first['PrivateIpAddress']}"
     server = f"https://{first['PrivateIpAddress']}"
@@ -107,3 +108,11 @@ def _place(site: Site, node: Node) -> Place:
 
 def _by_address(node: Node) -> IPv4Address:
     return IPv4Address(node.address)
+
+
+def forget(operator: Operator, instance: str) -> None:
+    """Delete the node of an instance that is gone, as a cloud controller does in its own time; none is no mistake."""
+    listed = operator.kubectl("get", "nodes", "--output=json", check=False)
+    items = json.loads(listed.stdout)["items"] if listed.ok else []
+    for item in of_instances(items, {instance}):
+        operator.kubectl("delete", "node", item["metadata"]["name"], "--wait=false", "--ignore-not-found", check=False)

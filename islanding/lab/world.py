@@ -18,8 +18,10 @@ from islanding.lab.fleet import Fleet
 from islanding.lab.machine import MachineFile
 from islanding.lab.parts.found import Parts
 from islanding.lab.pki import Authority
+from islanding.lab.region import mends
 from islanding.lab.region.http import HttpServer
 from islanding.lab.region.instances import InstanceState
+from islanding.lab.region.mends import prefix_lists
 from islanding.lab.region.server import Region, host_names
 from islanding.lab.vpc import names
 from islanding.lab.vpc.metadata import VpcMetadata
@@ -27,7 +29,6 @@ from islanding.lab.vpc.outside import AWS, Outside
 from islanding.lab.vpc.reconciler import DataPlane
 from islanding.lab.vpc.resolvers import Resolvers
 from islanding.lab.vpc.state import Ec2State
-import islanding.lab.region.stopgap  # STOPGAP
 
 BINARIES = "/opt/islanding/bin"  # where an instance finds the parts' programs
 ELSEWHERE_NAME = "elsewhere.example"  # a host on the internet that is not AWS
@@ -58,6 +59,8 @@ class World:
         self.aws_ca = Authority.create("islanding lab AWS CA")
         self.region = Region(account, region, logs / "region.jsonl")
         self.parts = parts
+        limits = {name: (kind.interfaces, kind.addresses) for name, kind in parts.limits.items()}
+        mends.install(account, region, limits)
         self._warming = self.region.warm()
         self._ami = ami
         self._public = names.public_names(
@@ -122,6 +125,7 @@ class World:
     def start(self) -> None:
         """Open for business: from now on the kernel, names, doors and machines follow what the API is asked for."""
         self._warming.join()
+        prefix_lists.publish(self.region.account, self.region.region, self.outside.prefix_lists)
         self.plane.on_plan(self._follow_names)
         self.plane.on_plan(self.metadata.follow)
         self.plane.on_plan(self.doors.follow)

@@ -76,9 +76,9 @@ def test_image_by_way_of_the_bucket_runs(
     image, key = f"by-bucket.local/web:{name}", f"images/{name}.tar"
     bucket, region = site.facts["bucket"], site.aws.region
     operator.place.run(
-        ["sh", "-ec", f'd=$(mktemp -d); trap "rm -rf $d" EXIT; '
+        ["sh", "-ec", (f'd=$(mktemp -d); trap "rm -rf $d" EXIT; '
          f"skopeo copy --quiet docker://{reference} docker-archive:$d/i.tar:{image}; "
-         f"aws s3 cp --region {region} --only-show-errors $d/i.tar s3://{bucket}/{key}"],
+         f"aws s3 cp --region {region} --only-show-errors $d/i.tar s3://{bucket}/{key}")],
         timeout=120,
     )  # fmt: skip
     at_node = site.place(node.place)

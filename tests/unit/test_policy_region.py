@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,9 +62,15 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Region's record."""
+    return tmp_path_factory.mktemp("region") / "region.jsonl"
+
+
+@pytest.fixture(scope="module")
+def region(log: Path) -> Iterator[Region]:
     """One Region for all tests."""
-    yield from fresh_region(tmp_path_factory.mktemp("region"))
+    yield from fresh_region(log.parent)
 
 
 @pytest.fixture
@@ -148,6 +155,14 @@ class TestEndpointPolicies:
             client = world.client("s3", who, guarded)
             assert "AccessDenied" == refused(client.put_object, Bucket=away, Key="k", Body=b"x")[1]
 
+    def test_the_record_says_by_which_way_a_refused_call_came(self, world: World, log: Path) -> None:
+        """Endpoint, VPC, caller's own address and error code; by the internet both ids are empty."""
+        refused(world.client("sts", None, policy()).get_caller_identity)
+        world.client("sts").get_caller_identity()
+        lines = [json.loads(line) for line in log.read_text().splitlines()[-2:]]
+        found = [[line[name] for name in ("endpoint", "vpc", "source", "error")] for line in lines]
+        assert [[ENDPOINT, VPC, SOMEBODY, "AccessDenied"], ["", "", SOMEBODY, ""]] == found
+
     def test_an_explicit_deny_is_told_as_one(self, world: World) -> None:
         """`with an explicit deny in a VPC endpoint policy`."""
         document = policy(EVERYTHING, {**EVERYTHING, "Effect": "Deny", "Action": "sts:Get*"})
@@ -226,12 +241,14 @@ class TestRepositories:
 
     IMAGE = "sha256:" + "0" * 64
 
-    def pull(self, world: World, who: SessionCredentials, owner: str, endpoint_policy: str = "") -> tuple[int, str]:
-        """Ask for a layer of `app` in somebody's registry; status, and message if it is refused."""
+    def pull(
+        self, world: World, who: SessionCredentials, name: str = "app", endpoint_policy: str = ""
+    ) -> tuple[int, str]:
+        """Ask for a layer of a repository in the operator's account; status, and message if it is refused."""
         token = world.client("ecr", who).get_authorization_token()["authorizationData"][0]["authorizationToken"]
-        headers = {"host": f"{owner}.dkr.ecr.{REGION}.amazonaws.com", "authorization": f"Basic {token}"}
+        headers = {"host": f"{world.region.account}.dkr.ecr.{REGION}.amazonaws.com", "authorization": f"Basic {token}"}
         via = Via(ENDPOINT, VPC, f"com.amazonaws.{REGION}.ecr.dkr", endpoint_policy)
-        reply = world.region.handle(Request("GET", f"/v2/app/blobs/{self.IMAGE}", headers=headers, via=via))
+        reply = world.region.handle(Request("GET", f"/v2/{name}/blobs/{self.IMAGE}", headers=headers, via=via))
         if reply.status == 200:
             return 200, ""
         error = json.loads(reply.body)["errors"][0]
@@ -248,28 +265,29 @@ class TestRepositories:
         arn = f"arn:aws:ecr:{REGION}:{account}:repository/app"
         action = "ecr:GetDownloadUrlForLayer on resource: "
         text = f"User: {world.thief.arn} is not authorized to perform: {action}{arn} {why}"
-        assert (403, text) == self.pull(world, world.thief, account)
+        assert (403, text) == self.pull(world, world.thief)
         rule = {
             "Effect": "Allow",
             "Principal": {"AWS": f"arn:aws:iam::{world.foreign_account}:root"},
             "Action": "ecr:*",
         }
-        ecr.set_repository_policy(repositoryName="app", policyText=policy({**rule, "Resource": "*"}))
-        assert [200, 200] == [self.pull(world, who, account)[0] for who in (world.thief, world.operator)]
-        deny = {**EVERYTHING, "Effect": "Deny", "Action": "ecr:GetDownloadUrlForLayer"}
+        ecr.set_repository_policy(repositoryName="app", policyText=policy(rule))
+        assert [200, 200] == [self.pull(world, who)[0] for who in (world.thief, world.operator)]
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "ecr:GetDownloadUrlForLayer"}
         ecr.set_repository_policy(repositoryName="app", policyText=policy(deny))
-        assert [403, 403] == [self.pull(world, who, account)[0] for who in (world.thief, world.operator)]
+        assert [403, 403] == [self.pull(world, who)[0] for who in (world.thief, world.operator)]
 
     def test_the_endpoint_of_the_registry_has_a_policy_too(self, world: World) -> None:
         """ecr.dkr: one repository allowed, another refused, in the registry's own form."""
         world.region.registry.connect(lambda _: Response(200))
         account = world.region.account
-        world.region.ecr.create(account, "app")
-        for name, status in (("app", 200), ("other", 403)):
-            resource = f"arn:aws:ecr:{REGION}:{account}:repository/{name}"
-            found = self.pull(world, world.operator, account, policy({**EVERYTHING, "Resource": resource}))
-            assert status == found[0]
-        assert "because no VPC endpoint policy allows the ecr:GetDownloadUrlForLayer action" in found[1]
+        world.region.ecr.create(account, "narrow")
+        resource = f"arn:aws:ecr:{REGION}:{account}:repository/"
+        allowed, other = (policy({**EVERYTHING, "Resource": resource + name}) for name in ("narrow", "wide"))
+        assert (200, "") == self.pull(world, world.operator, "narrow", allowed)
+        status, text = self.pull(world, world.operator, "narrow", other)
+        assert 403 == status
+        assert text.endswith("because no VPC endpoint policy allows the ecr:GetDownloadUrlForLayer action")
 
     def test_the_api_keeps_to_the_same_rule(self, world: World) -> None:
         """ListImages of somebody else's repository is an AccessDeniedException."""

@@ -198,6 +198,15 @@ def test_aws_s_own_registry_is_read_by_everybody_and_written_by_nobody(account: 
         assert (403, "DENIED") == message(refused)[:2]
 
 
+@pytest.mark.parametrize(
+    "path", ["/v2/app/blobs/../../x", "/v2/app/manifests/..", "/v2/../app/blobs/a", "/v2/A/tags/list"]
+)
+def test_paths_lead_nowhere_else(account: Account, path: str) -> None:
+    """What is no name, tag, digest or upload does not reach the registry."""
+    connect(account.region, "ecr").create_repository(repositoryName="app")
+    assert (404, "UNSUPPORTED") == message(account.registry("GET", path, account.token()))[:2]
+
+
 # -- S3 ----------------------------------------------------------------------------------------------------------------
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from islanding.lab.region import mends
 from islanding.lab.region.errors import AwsError
 from islanding.lab.region.http import Request, Response
-from islanding.lab.region.operations import form
+from islanding.lab.region.operations import form, mutates
 
 if TYPE_CHECKING:  # importing moto's EC2 takes 0.7 s: it is done in the warming thread
     from moto.ec2.models import EC2Backend
@@ -105,6 +106,9 @@ class Instances:
 
     def check(self, operation: str, request: Request, knows_outpost: Any) -> None:
         """Refuse what EC2 refuses and moto lets pass; raises AwsError."""
+        mends.install(self._account, self._region)
+        if mutates(operation):
+            mends.refuse(self._account, self._region, operation, form(request))
         if operation == "CreateSubnet":
             arn = dict(form(request)).get("OutpostArn", "")
             if arn and not knows_outpost(arn):
@@ -112,6 +116,8 @@ class Instances:
 
     def observe(self, operation: str, request: Request, response: Response) -> None:
         """Keep what moto drops of a call that succeeded: reboots, and the Outpost of subnets and instances."""
+        if mutates(operation):
+            mends.settle(self._account, self._region)
         if operation == "RebootInstances":
             with self._lock:
                 for name, value in form(request):

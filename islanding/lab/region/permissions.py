@@ -55,7 +55,7 @@ class Permissions:
                 if effect is not Effect.ALLOW:
                     raise refusal(service, asked, effect, "VPC endpoint policy", "a VPC endpoint policy")
             if service in _OWNED and thing.owner:
-                effect = judge(thing.policy, asked) if thing.policy else Effect.NEUTRAL
+                effect = judge(thing.policy, asked, attached=service != "s3") if thing.policy else Effect.NEUTRAL
                 own = caller is not None and caller.account == thing.owner
                 if effect is Effect.DENY or (effect is Effect.NEUTRAL and not own and not thing.public):
                     raise refusal(service, asked, effect, "resource-based policy", "a resource-based policy")
@@ -122,6 +122,7 @@ class _Keys(dict[str, tuple[str, ...]]):
         super().__init__({key: (value,) for key, value in known.items() if value})
         self._late = {"aws:principalorgid": caller, "aws:resourceorgid": owner}
 
+    # dict's own is overloaded; whoever asks here gives a default of this type.
     def get(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:  # type: ignore[override]
         account = self._late.get(key, "")
         if account:
@@ -194,4 +195,5 @@ def _leave_bucket_policies_to_us() -> None:
     from moto.iam.access_control import PermissionResult
     from moto.s3.models import FakeBucket
 
+    # A method of moto's is replaced for good: every Region of this process has a judge of its own.
     FakeBucket.get_permission = lambda *_: PermissionResult.PERMITTED  # type: ignore[method-assign]

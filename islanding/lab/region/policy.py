@@ -43,10 +43,11 @@ class Asked:
     context: Context = field(default_factory=dict)
 
 
-def judge(document: str, asked: Asked) -> Effect:
+def judge(document: str, asked: Asked, *, attached: bool = False) -> Effect:
     """What `document` (JSON) says of `asked`; a deny goes before an allow.
 
-    What cannot be read allows nothing: a statement of that kind denies when it is there to deny.
+    `attached`: it is the policy of the one resource that is asked for, and need not name it (ECR's repositories). What
+    cannot be read allows nothing: a statement of that kind denies when it is there to deny.
     """
     found = Effect.NEUTRAL
     for statement in _statements(document):
@@ -54,7 +55,7 @@ def judge(document: str, asked: Asked) -> Effect:
             return Effect.DENY
         effect = statement.get("Effect")
         try:
-            speaks = _speaks(statement, asked)
+            speaks = _speaks(statement, asked, attached)
         except Unreadable:
             speaks = effect != Effect.ALLOW.value
         if speaks and effect != Effect.ALLOW.value:
@@ -75,11 +76,12 @@ def _statements(document: str) -> tuple[Mapping[str, Any] | None, ...]:
     return tuple(s if isinstance(s, Mapping) else None for s in statements)
 
 
-def _speaks(statement: Mapping[str, Any], asked: Asked) -> bool:
+def _speaks(statement: Mapping[str, Any], asked: Asked, attached: bool) -> bool:
+    unsaid = attached and not {"Resource", "NotResource"} & statement.keys()
     return (
         _either(statement, "Principal", "NotPrincipal", lambda given: _names(given, asked.caller))
         and _either(statement, "Action", "NotAction", lambda given: _acts(given, asked.action))
-        and _either(statement, "Resource", "NotResource", lambda given: _covers(given, asked))
+        and (unsaid or _either(statement, "Resource", "NotResource", lambda given: _covers(given, asked)))
         and conditions.holds(statement.get("Condition", {}), asked.context)
     )
 

@@ -23,7 +23,8 @@ from islanding.lab.region.signature import parameters
 Backend = Callable[[Request], Response]
 
 _NAME = r"[a-z0-9]+(?:(?:\.|_|__|-+|/)[a-z0-9]+)*"
-_RESOURCE = re.compile(rf"^/v2/(?P<name>{_NAME})/(?P<kind>manifests|blobs|tags)/(?P<rest>.+)$")
+_REST = r"uploads/[\w=-]*|\w[\w:+.=-]*"
+_RESOURCE = re.compile(rf"^/v2/(?P<name>{_NAME})/(?P<kind>manifests|blobs|tags)/(?P<rest>{_REST})$", re.ASCII)
 _VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
 # What ECR's API calls each request of the wire: these names stand in policies ("Amazon ECR actions", IAM).
 _BLOBS = {"POST": "InitiateLayerUpload", "PATCH": "UploadLayerPart", "PUT": "CompleteLayerUpload"}

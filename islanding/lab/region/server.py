@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from islanding.lab.region import admission, hostnames, inside, metadata, principals, signature, sts
+from islanding.lab.region import admission, hostnames, inside, mends, metadata, principals, signature, sts
 from islanding.lab.region.cloudformation.api import CloudFormation
 from islanding.lab.region.ecr import Ecr
 from islanding.lab.region.eks import Eks
@@ -61,6 +61,7 @@ class Region:
         self.account = account
         self.region = region
         self.errors: list[str] = []
+        mends.install(account, region)
         self.seed = Seed(account, region)
         self.outposts = Outposts(account, region)
         self.eks = Eks(account, region, self.outposts.knows)
@@ -203,9 +204,8 @@ class Region:
             self.guard(request, principal, service, operation, request.via)
             response = self._answer(request, service, operation, claim, principal, target)
         except AwsError as error:
-            adapted = adapt(error, service)
-            code = adapted.code
-            response = self._refusal(adapted, request, service, target)
+            error = adapt(error, service)
+            code, response = error.code, self._refusal(error, request, service, target)
         except NotImplementedError as error:  # 501 and not 500: SDKs would send a 500 again and again
             code = "NotImplemented"
             response = render(AwsError(code, f"The lab's Region lacks this: {error}", 501), request, service)
@@ -227,6 +227,7 @@ class Region:
             error=code,
             seconds=time.monotonic() - begun,
             endpoint=request.via.endpoint,
+            vpc=request.via.vpc,
         )
         return response
 

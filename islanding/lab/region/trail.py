@@ -32,16 +32,18 @@ class Trail:
         error: str,
         seconds: float,
         endpoint: str = "",
+        vpc: str = "",
     ) -> None:
         """Record one call: caller's address and identity, what was asked, HTTP status, error code, seconds taken.
 
-        `endpoint` is the VPC endpoint (id) by which it came; empty for the internet.
+        `endpoint` is the VPC endpoint (id) by which it came, `vpc` that one's VPC; both are empty for the internet.
         """
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "monotonic": round(time.monotonic(), 6),
             "source": source,
             "endpoint": endpoint,
+            "vpc": vpc,
             "access_key_id": access_key_id,
             "principal": principal,
             "service": service,

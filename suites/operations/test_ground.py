@@ -1,0 +1,157 @@
+"""C-17: what a VPC must have is checked before anything is built in it, and each lack is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from islanding.aws import checks, group
+from islanding.aws.calls import call
+from islanding.model import Site
+
+RANGE = "10.99.0.0/24"
+Evidence = Callable[[str, str], None]
+
+
+@dataclass
+class Scratch:
+    """A VPC of its own, without anything in it, as good as the site's own: what a lack is tried on."""
+
+    site: Site
+    vpc: str
+    subnets: list[str]
+    instance_type: str
+
+    def lacks(self) -> list[str]:
+        """The names of what is missing, advice left out."""
+        found = checks.check(self.site, self.vpc, self.subnets, self.instance_type)
+        return sorted(str(lack.name) for lack in found if lack.level == "lack")
+
+    def ec2(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """A call of EC2."""
+        return call(self.site, "ec2", operation, arguments)
+
+    def subnet(self, cidr: str, zone: str) -> str:
+        """One more subnet."""
+        made = self.ec2("create_subnet", VpcId=self.vpc, CidrBlock=cidr, AvailabilityZone=zone)
+        return str(made["Subnet"]["SubnetId"])
+
+
+@pytest.fixture
+def scratch(site: Site) -> Iterator[Scratch]:
+    """A VPC with all that is needed; deleted at the end with what is in it."""
+    zones = _zones(site)
+    vpc = call(site, "ec2", "create_vpc", {"CidrBlock": RANGE})["Vpc"]["VpcId"]
+    made = Scratch(site, vpc, [], group.template(site)["InstanceType"])
+    try:
+        made.ec2("modify_vpc_attribute", VpcId=vpc, EnableDnsHostnames={"Value": True})
+        made.subnets = [made.subnet("10.99.0.0/27", zones[0]), made.subnet("10.99.0.32/27", zones[1])]
+        yield made
+    finally:
+        for subnet in made.ec2("describe_subnets", Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]:
+            made.ec2("delete_subnet", SubnetId=subnet["SubnetId"])
+        made.ec2("delete_vpc", VpcId=vpc)
+
+
+def _zones(site: Site) -> list[str]:
+    ids = site.facts["worker_subnet_ids"].split(",")
+    found = call(site, "ec2", "describe_subnets", {"SubnetIds": ids})["Subnets"]
+    return sorted(str(one["AvailabilityZone"]) for one in found)
+
+
+@pytest.mark.site("closed-vpc")
+@pytest.mark.requirement("C-17")
+def test_the_site_lacks_nothing(site: Site, evidence: Evidence) -> None:
+    """The VPC that the site was built in passes every check."""
+    subnets = site.facts["worker_subnet_ids"].split(",")
+    found = checks.check(site, site.facts["vpc_id"], subnets, group.template(site)["InstanceType"])
+    evidence("what is missing", "\n".join(map(str, found)) or "nothing")
+    assert not found
+
+
+# Each lack: what is done to a good VPC, and the names of what the check then misses.
+@contextmanager
+def _no_dns_support(scratch: Scratch) -> Iterator[None]:
+    scratch.ec2("modify_vpc_attribute", VpcId=scratch.vpc, EnableDnsSupport={"Value": False})
+    yield
+    scratch.ec2("modify_vpc_attribute", VpcId=scratch.vpc, EnableDnsSupport={"Value": True})
+
+
+@contextmanager
+def _no_dns_hostnames(scratch: Scratch) -> Iterator[None]:
+    scratch.ec2("modify_vpc_attribute", VpcId=scratch.vpc, EnableDnsHostnames={"Value": False})
+    yield
+    scratch.ec2("modify_vpc_attribute", VpcId=scratch.vpc, EnableDnsHostnames={"Value": True})
+
+
+@contextmanager
+def _dhcp_options(scratch: Scratch) -> Iterator[None]:
+    before = scratch.ec2("describe_vpcs", VpcIds=[scratch.vpc])["Vpcs"][0]["DhcpOptionsId"]
+    servers = [{"Key": "domain-name-servers", "Values": ["192.0.2.53"]}]
+    made = scratch.ec2("create_dhcp_options", DhcpConfigurations=servers)["DhcpOptions"]["DhcpOptionsId"]
+    scratch.ec2("associate_dhcp_options", VpcId=scratch.vpc, DhcpOptionsId=made)
+    yield
+    scratch.ec2("associate_dhcp_options", VpcId=scratch.vpc, DhcpOptionsId=before or "default")
+    scratch.ec2("delete_dhcp_options", DhcpOptionsId=made)
+
+
+@contextmanager
+def _one_subnet(scratch: Scratch) -> Iterator[None]:
+    kept, scratch.subnets = scratch.subnets, scratch.subnets[:1]
+    yield
+    scratch.subnets = kept
+
+
+@contextmanager
+def _one_zone(scratch: Scratch) -> Iterator[None]:
+    kept = scratch.subnets
+    scratch.subnets = [kept[0], scratch.subnet("10.99.0.64/27", _zones(scratch.site)[0])]
+    yield
+    scratch.subnets = kept
+
+
+@contextmanager
+def _full_subnet(scratch: Scratch) -> Iterator[None]:
+    small = scratch.subnet("10.99.0.128/28", _zones(scratch.site)[1])
+    filled = scratch.ec2("create_network_interface", SubnetId=small, SecondaryPrivateIpAddressCount=7)
+    kept, scratch.subnets = scratch.subnets, [scratch.subnets[0], small]
+    yield
+    scratch.subnets = kept
+    scratch.ec2("delete_network_interface", NetworkInterfaceId=filled["NetworkInterface"]["NetworkInterfaceId"])
+
+
+@contextmanager
+def _type_not_offered(scratch: Scratch) -> Iterator[None]:
+    kept, scratch.instance_type = scratch.instance_type, "t3.enormous"
+    yield
+    scratch.instance_type = kept
+
+
+LACKS = {
+    "vpc-without-dns-support": (_no_dns_support, ["dns-support"]),
+    "vpc-without-dns-hostnames": (_no_dns_hostnames, ["dns-hostnames"]),
+    "dhcp-options-with-another-resolver": (_dhcp_options, ["dhcp-options"]),
+    "one-subnet": (_one_subnet, ["two-subnets", "two-zones"]),
+    "one-zone": (_one_zone, ["two-zones"]),
+    "subnet-with-three-addresses": (_full_subnet, ["free-addresses"]),
+    "instance-type-not-offered": (_type_not_offered, ["instance-type", "instance-type"]),
+}
+
+
+@pytest.mark.site("closed-vpc")
+@pytest.mark.requirement("C-17")
+@pytest.mark.parametrize("lack", LACKS)
+def test_ground_with(lack: str, scratch: Scratch, site: Site, evidence: Evidence) -> None:
+    """A VPC that is good passes; with one thing missing the check names that thing and no other."""
+    breaks, names = LACKS[lack]
+    assert scratch.lacks() == []
+    with ExitStack() as broken:
+        broken.enter_context(breaks(scratch))
+        found = checks.check(site, scratch.vpc, scratch.subnets, scratch.instance_type)
+        evidence("what is missing", "\n".join(map(str, found)))
+        assert scratch.lacks() == names
+    assert scratch.lacks() == []

@@ -1,0 +1,109 @@
+"""C-11: the endpoints go after the build: what runs lives on, and nothing new comes, until they are back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+
+import pytest
+
+from islanding.aws import group
+from islanding.aws.calls import call
+from islanding.diagnosis import Diagnosis
+from islanding.faults.apply import Applied
+from islanding.kube.at_node import restart
+from islanding.kube.certificates import Operator
+from islanding.kube.current import forget
+from islanding.model import Sample, Site
+from islanding.outcomes import ANSWERED, READY
+from islanding.probes import Probe
+from islanding.probes.of_site import SiteProbes
+from islanding.watching import Watch, eventually
+
+ENDPOINTS = ("ec2", "ecr.api", "ecr.dkr", "s3")
+BOOTED = 120.0  # seconds for an instance to be as far as it comes without endpoints
+JOINED = 240.0  # seconds for it to be Ready once they are back
+Cut = Callable[..., AbstractContextManager[Applied]]
+Physics = Callable[[str], AbstractContextManager[None]]
+
+
+@pytest.mark.site("closed-vpc")
+@pytest.mark.requirement("C-11")
+def test_site_lives_on_without_its_endpoints_and_does_not_grow(
+    site: Site,
+    operator: Operator,
+    probe: SiteProbes,
+    observe: Callable[[Probe], Sample],
+    watch: Callable[..., Watch],
+    cut: Cut,
+    physics: Physics,
+    explained: Callable[..., Diagnosis],
+    evidence: Callable[[str, str], None],
+    measure: Callable[..., None],
+) -> None:
+    """All endpoints are removed: workload and Ready nodes live on; neither a further node nor a replacement joins.
+
+    With the endpoints back both do, by themselves.
+    """
+    kept, lost = site.workers[0], site.workers[-1]
+    before = group.read(site)
+    ready = probe.nodes(kept.name, identity="operator", interval=3)
+
+    def stuck(instance: str) -> Sample:
+        return eventually(
+            f"{instance} to be stuck",
+            lambda: observe(probe.node_join(instance)),
+            timeout=BOOTED,
+            interval=2,
+            done=lambda sample: sample.outcome == "CNI_UNINITIALIZED",
+        )
+
+    try:
+        with watch(ready, probe.http()) as (node, web):
+            with ExitStack() as endpoints:
+                for service in ENDPOINTS:
+                    endpoints.enter_context(cut("endpoint-removed", service=service, heal_timeout=60))
+                group.scale(site, before.desired + 1)
+                call(site, "ec2", "terminate_instances", {"InstanceIds": [lost.instance_id]})
+                with physics("new instances' boot"):
+                    new = eventually(
+                        "the group to start two instances",
+                        lambda: sorted(set(group.read(site).instances) - set(before.instances)),
+                        timeout=120,
+                        done=lambda found: len(found) == 2,
+                    )
+                    samples = [stuck(instance) for instance in new]
+                for what, sample in zip(("scaling up", "replacement"), samples, strict=True):
+                    evidence(f"{what}: a new node", sample.text)
+                found = explained(new[0], "node-join", packets=False)
+                node.expect(READY, throughout=True, hole=30)
+                survived = node.wait_for(READY, timeout=30, after=samples[-1].start)
+            with physics("kubelet's next tries"):
+                for instance in new:
+                    restart(site.machine(group.address_of(site, instance)), "containerd")
+                for instance in new:
+                    joined = eventually(
+                        f"{instance} to be Ready",
+                        lambda instance=instance: observe(probe.node_join(instance)),  # type: ignore[misc]
+                        timeout=JOINED,
+                        interval=2,
+                        done=lambda sample: sample.outcome == READY.name,
+                    )
+            web.expect(ANSWERED, throughout=False)
+        measure("endpoints back to the last node Ready", joined.end - survived.end, "s")
+        node.expect(READY, throughout=True, hole=30)
+        assert found.blame is not None
+        assert found.blame.kind == "VPC endpoint", "\n".join(found.lines())
+    finally:
+        forget(operator, lost.instance_id)
+        _shrink(site, operator, before.desired)
+
+
+def _shrink(site: Site, operator: Operator, desired: int) -> None:
+    """Take out what is too much, and let the cluster forget it; the node that answers for the workload stays."""
+    now = group.read(site)
+    kept = {node.instance_id for node in site.workers}
+    spare = [instance for instance in now.instances if instance not in kept]
+    for instance in spare[: max(0, now.desired - desired)]:
+        group.take_out(site, instance)
+        forget(operator, instance)
