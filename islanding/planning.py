@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from islanding import cfn
-from islanding.stackconf import REFERENCE, StacksConf
+from islanding.stackconf import StacksConf
+from islanding.stackrules import REFERENCE
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def plan(conf: StacksConf, folder: Path, around: Mapping[str, Mapping[str, str]]
 
     `around` is what references may name beside stacks and cluster, `zones` the Region's for Fn::GetAZs.
     """
-    known: dict[str, Mapping[str, str]] = {**around, "cluster": {"name": conf.cluster.name}}
+    cluster = {"name": conf.cluster.name, "service_cidr": str(conf.cluster.service_cidr)}
+    known: dict[str, Mapping[str, str]] = {**around, "cluster": cluster}
     resources: dict[str, Planned] = {}
     parameters: list[Given] = []
     for stack in conf.stacks:

@@ -1,28 +1,21 @@
-"""What the `site.yaml` of a site made of CloudFormation stacks may say, and what its values may refer to."""
+"""What the `site.yaml` of a site made of CloudFormation stacks may say, and its values with references replaced."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from islanding import siteconf, yamldoc
+from islanding import siteconf, stackrules, yamldoc
 from islanding.errors import SetupError
 from islanding.siteconf import Address, Network, Seconds, SiteConf, SiteName, Text, _Conf, _pattern
-from islanding.yamldoc import Document, Loc, Mistake
+from islanding.stackrules import REFERENCE
+from islanding.yamldoc import Document
 
 KIND = "stacks"
-REFERENCE = re.compile(r"\$\{([A-Za-z0-9_-]+)\.([A-Za-z0-9_]+)\}")
-# What a reference may name beside the outputs of stacks; what each means is in docs/adding-a-site.md.
-SURROUNDINGS: dict[str, tuple[str, ...]] = {
-    "workstation": ("address",),
-    "key": ("name",),
-    "image": ("operator", "worker"),
-    "cluster": ("name", "endpoint", "certificate_authority"),
-}
 AmiId = Annotated[str, _pattern(r"ami-[0-9a-f]{8,17}", "an image's id such as ami-0123456789abcdef0")]
 
 
@@ -127,15 +120,10 @@ def check(document: Document) -> StacksConf:
         conf = StacksConf.model_validate(document.data)
     except ValidationError as error:
         found += yamldoc.explain(error, document, StacksConf)
-    found += mistakes(document)
+    found += stackrules.mistakes(document)
     if found or conf is None:
         raise document.reject(found)
     return conf
-
-
-def mistakes(document: Document) -> list[Mistake]:
-    """References to what there is not, or not yet; files that are not there; stacks named twice."""
-    return [*_references(document), *_templates(document)]
 
 
 def resolved(text: str, known: Mapping[str, Mapping[str, str]]) -> str:
@@ -151,65 +139,6 @@ def resolved(text: str, known: Mapping[str, Mapping[str, str]]) -> str:
     return REFERENCE.sub(value, text)
 
 
-def _templates(document: Document) -> Iterator[Mistake]:
-    seen: set[Any] = set()
-    for number, stack in enumerate(_list(document.at("stacks"))):
-        name, template = stack.get("name"), stack.get("template")
-        if name in seen or name in SURROUNDINGS:
-            yield _mistake(document, ("stacks", number, "name"), f"{yamldoc.shown(name)} is taken")
-        seen.add(name)
-        if isinstance(template, str) and not (document.path.parent / template).is_file():
-            yield _mistake(document, ("stacks", number, "template"), f"there is no file {template} beside site.yaml")
-    after = document.at("cluster", "after")
-    if after is not None and after not in seen:
-        yield _mistake(document, ("cluster", "after"), f"{yamldoc.shown(after)} is no stack of this site")
-
-
-def _references(document: Document) -> Iterator[Mistake]:
-    """A stack may refer to what comes before it; the cluster's facts are known after the stack that it follows."""
-    stacks = [str(stack.get("name")) for stack in _list(document.at("stacks"))]
-    after = document.at("cluster", "after")
-    for loc, text in _strings(document.data, ()):
-        for found in REFERENCE.finditer(text):
-            what = _wrong(found, stacks, after, loc)
-            if what:
-                yield _mistake(document, loc, what)
-        if "${" in REFERENCE.sub("", text):
-            yield _mistake(document, loc, f"{yamldoc.shown(text)}: a reference is ${{STACK.Output}}")
-
-
-def _wrong(found: re.Match[str], stacks: list[str], after: Any, loc: Loc) -> str:
-    name, attribute = found[1], found[2]
-    place = loc[1] if loc[:1] == ("stacks",) and isinstance(loc[1], int) else len(stacks)
-    if name in SURROUNDINGS:
-        if attribute not in SURROUNDINGS[name]:
-            return f"{found[0]}: {name} has {', '.join(SURROUNDINGS[name])}"
-        early = name == "cluster" and attribute != "name" and after in stacks and place <= stacks.index(after)
-        return f"{found[0]} is not known before the cluster is made, after stack {after}" if early else ""
-    if name not in stacks:
-        return f"{found[0]}: there is no stack {name}; there are {', '.join([*stacks, *SURROUNDINGS])}"
-    return f"{found[0]}: stack {name} is made later" if stacks.index(name) >= place else ""
-
-
-def _strings(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
-    if isinstance(value, str):
-        yield loc, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _strings(inner, (*loc, key))
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _strings(inner, (*loc, number))
-
-
-def _list(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _mistake(document: Document, loc: Loc, what: str) -> Mistake:
-    return Mistake(document.line(loc), yamldoc.dotted(loc), what)
-
-
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> SiteConf | StacksConf:
     """Read a site.yaml of either kind; raises SetupError that names every mistake with file, line and what is allowed.
 
@@ -218,4 +147,9 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> SiteConf | S
     document = yamldoc.read(path)
     for key, value in (overrides or {}).items():
         document.put(tuple(key.split(".")), value)
-    return check(document) if is_stacks(document) else siteconf.check(document)
+    if is_stacks(document):
+        return check(document)
+    if isinstance(document.data, dict) and "kind" in document.data:
+        what = f"{yamldoc.shown(document.data['kind'])} is not allowed; allowed: {KIND}, or no kind for an Outpost"
+        raise document.reject([document.mistake(("kind",), what)])
+    return siteconf.check(document)

@@ -13,6 +13,7 @@ from islanding.aws.group import subnet_of
 from islanding.diagnosis import Diagnosis, diagnose, seen_as
 from islanding.faults.apply import Applied
 from islanding.journal import Journal
+from islanding.kube.at_node import restart
 from islanding.kube.certificates import Operator, Prepared
 from islanding.kube.current import kubeconfig_by_address, whole
 from islanding.kube.fresh import fresh_for
@@ -25,6 +26,8 @@ from islanding.watching import eventually
 
 RECOVERY = 90.0  # seconds for a site to be well again after the case before
 REPLACED = 240.0  # seconds for an Auto Scaling group to be whole again, its instances joined
+DOZEN = 12
+_STOCK: dict[str, list[str]] = {}
 _PREPARED: dict[str, Prepared] = {}
 
 
@@ -34,9 +37,11 @@ def site(site: Site, physics: Callable[[str], AbstractContextManager[None]]) -> 
     if "asg" not in site.facts:
         return site
     with physics("the group's recovery from what came before"):
-        return wait_until(
+        now = wait_until(
             "every instance of the group to be a Ready node", lambda: whole(site), timeout=REPLACED, interval=1
         )
+    assert now is not None
+    return now
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +71,7 @@ def steady_state(
                 done=lambda sample, outcome=outcome: sample.outcome == outcome.name,  # type: ignore[misc]  # the same
             )
         if "place" in view:
-            _wait_for_fresh_heartbeats(site, view["place"])
+            wait_for_heartbeats(site, view["place"])
 
 
 def _is_closed(site: Site) -> bool:
@@ -74,8 +79,8 @@ def _is_closed(site: Site) -> bool:
     return not site.routers
 
 
-def _wait_for_fresh_heartbeats(site: Site, place: str) -> None:
-    """Wait until each worker has renewed its lease since now: a node may be Ready and yet not connected again."""
+def wait_for_heartbeats(site: Site, place: str, *nodes: Node) -> None:
+    """Wait until each node (none: each worker) has renewed its lease since now: Ready may mean that it was once."""
     since = datetime.now(UTC)
     config = f"--kubeconfig={site.identity('operator').kubeconfig}"
     command = ["kubectl", config, "get", "leases", "-n", "kube-node-lease", "-o", "json"]
@@ -83,7 +88,7 @@ def _wait_for_fresh_heartbeats(site: Site, place: str) -> None:
     def stale() -> list[str]:
         leases = json.loads(site.place(place).run(command).stdout)["items"]
         renewed = {i["metadata"]["name"]: datetime.fromisoformat(i["spec"]["renewTime"]) for i in leases}
-        return [n.name for n in site.workers if renewed.get(n.name, since) <= since]
+        return [n.name for n in nodes or site.workers if renewed.get(n.name, since) <= since]
 
     wait_until("every worker to renew its lease", stale, timeout=RECOVERY, interval=0.5, done=lambda late: not late)
 
@@ -121,8 +126,20 @@ def operator(site: Site) -> Operator:
 
 @pytest.fixture
 def unseen(site: Site) -> Callable[..., str]:
-    """Gives the name of an image that no node has ever seen, pushed by the operator: `unseen(megabytes=5)`."""
-    return lambda megabytes=1.0: fresh_for(site, 1, megabytes)[0]
+    """Gives the name of an image that no node has ever seen, pushed by the operator: `unseen(megabytes=5)`.
+
+    Small ones are made a dozen at a time, and each is given once.
+    """
+
+    def give(megabytes: float = 1.0) -> str:
+        if megabytes != 1.0:
+            return fresh_for(site, 1, megabytes)[0]
+        stock = _STOCK.setdefault(site.id, [])
+        if not stock:
+            stock += fresh_for(site, DOZEN)
+        return stock.pop()
+
+    return give
 
 
 @pytest.fixture
@@ -140,6 +157,17 @@ def by_address(site: Site, operator: Operator) -> Callable[[Node], str]:
         return found[subnet]
 
     return kubeconfig
+
+
+@pytest.fixture
+def forgetful(site: Site) -> Callable[[Node], None]:
+    """Restarts a node's kubelet, which forgets its registry tokens, and waits until the cluster hears it again."""
+
+    def restarted(node: Node) -> None:
+        restart(site.place(node.place), "kubelet")
+        wait_for_heartbeats(site, "operator", node)
+
+    return restarted
 
 
 @pytest.fixture

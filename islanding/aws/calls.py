@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from islanding.errors import IslandingError
@@ -14,6 +15,8 @@ _SETTINGS = {  # environment variable -> botocore's name of the same setting
     "AWS_MAX_ATTEMPTS": "max_attempts",
     "AWS_RETRY_MODE": "retry_mode",
 }
+_kept: dict[tuple[object, ...], Any] = {}
+_lock = threading.Lock()
 
 
 def call(site: Site, service: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +48,18 @@ def allowed(site: Site, service: str, what: str) -> None:
 
 
 def client(access: AwsAccess, service: str) -> Any:
-    """A botocore client of `service` by what the site says about its access; raises what botocore raises."""
+    """A botocore client of `service` by what the site says about its access; raises what botocore raises.
+
+    A client is kept for the process's life, since making one takes most of the time of a call; threads may share it.
+    """
+    key = (service, access.region, tuple(sorted(access.env.items())))
+    with _lock:
+        if key not in _kept:
+            _kept[key] = _made(access, service)
+        return _kept[key]
+
+
+def _made(access: AwsAccess, service: str) -> Any:
     import botocore.config
 
     return session(access).create_client(

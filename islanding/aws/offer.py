@@ -1,17 +1,15 @@
-"""What a Region has of what a plan asks for: zones, instance types, endpoint services, names, and room in quotas."""
+"""What a Region has of what a plan asks for: zones, instance types, names, and room in quotas."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from islanding.cfn import UNKNOWN, text_of
 from islanding.planning import Plan, Planned
 
 Clients = Callable[[str], Any]
-T = TypeVar("T")
 LAUNCH = "AWS::EC2::LaunchTemplate"
 INSTANCE = "AWS::EC2::Instance"
 ASKED = {"AWS::EC2::KeyPair::KeyName": "key pair", "AWS::EC2::Image::Id": "image"}
@@ -26,14 +24,13 @@ class Offer:
     """What the Region has, as far as a plan asks for it; None: it could not be read, and `unread` says why.
 
     `zones` has zone ids by zone names; `types` the number of network interfaces and of addresses on each, and `offered`
-    the zones, by instance type; `services` the zones of each endpoint service; `names` the key pairs and images that
-    exist; `used` and `quotas` count by resource type.
+    the zones, by instance type; `names` the key pairs and images that exist; `used` and `quotas` count by
+    resource type.
     """
 
     zones: Mapping[str, str] | None = None
     types: Mapping[str, tuple[int, int]] | None = None
     offered: Mapping[str, frozenset[str]] | None = None
-    services: Mapping[str, frozenset[str]] | None = None
     names: frozenset[str] | None = None
     used: Mapping[str, int] | None = None
     quotas: Mapping[str, int] | None = None
@@ -53,32 +50,28 @@ def machines(plan: Plan) -> Iterator[Planned]:
 
 
 def read(plan: Plan, clients: Clients) -> Offer:
-    """Ask the Region for what `plan` needs to know, all at once; never raises: what is refused is named in `unread`."""
+    """Ask the Region for what `plan` needs to know; never raises: what is refused is named in `unread`."""
     types = sorted({found for one in machines(plan) if (found := instance_type(one))})
-    services = sorted({text for one in plan.of(ENDPOINT) if UNKNOWN not in (text := one.text("ServiceName"))})
     ec2 = clients("ec2")
     unread: list[str] = []
 
-    def tried(what: str, work: Callable[[], T]) -> T | None:
+    def tried(what: str, work: Callable[[], Any]) -> Any:
         try:
             return work()
         except Exception as error:  # whatever hinders reading is told, and hinders nothing else
             unread.append(f"{what}: {error}")
             return None
 
-    with ThreadPoolExecutor(4) as pool:
-        asked = {
-            "zones": pool.submit(tried, "zones", lambda: _zones(ec2)),
-            "types": pool.submit(tried, "instance types", lambda: _types(ec2, types)),
-            "offered": pool.submit(tried, "instance type offerings", lambda: _offered(ec2, types)),
-            "services": pool.submit(tried, "endpoint services", lambda: _services(ec2, services)),
-            "names": pool.submit(tried, "key pairs and images", lambda: _names(ec2, plan)),
-            "used": pool.submit(tried, "VPCs and addresses", lambda: _used(ec2)),
-        }
-        found: dict[str, Any] = {name: future.result() for name, future in asked.items()}
-    tight = [t for t, (default, _, _) in QUOTAS.items() if _wanted(plan, t) + (found["used"] or {}).get(t, 0) > default]
+    got: dict[str, Any] = {
+        "zones": tried("zones", lambda: _zones(ec2)),
+        "types": tried("instance types", lambda: _types(ec2, types)),
+        "offered": tried("instance type offerings", lambda: _offered(ec2, types)),
+        "names": tried("key pairs and images", lambda: _names(ec2, plan)),
+        "used": tried("VPCs and addresses", lambda: _used(ec2)),
+    }
+    tight = [t for t, (default, _, _) in QUOTAS.items() if _wanted(plan, t) + (got["used"] or {}).get(t, 0) > default]
     quotas = tried("quotas", lambda: _quotas(clients("service-quotas"), tight)) if tight else {}
-    return Offer(**found, quotas=quotas, unread=tuple(unread))
+    return Offer(**got, quotas=quotas, unread=tuple(sorted(unread)))
 
 
 def _wanted(plan: Plan, type_: str) -> int:
@@ -117,13 +110,6 @@ def _offered(ec2: Any, types: list[str]) -> dict[str, frozenset[str]]:
         for one in _pages(ec2, "describe_instance_type_offerings", "InstanceTypeOfferings", **arguments):
             found.setdefault(one["InstanceType"], set()).add(one["Location"])
     return {type_: frozenset(zones) for type_, zones in found.items()}
-
-
-def _services(ec2: Any, names: list[str]) -> dict[str, frozenset[str]]:
-    if not names:
-        return {}
-    reply = ec2.describe_vpc_endpoint_services(Filters=_by("service-name", names))
-    return {one["ServiceName"]: frozenset(one["AvailabilityZones"]) for one in reply["ServiceDetails"]}
 
 
 def _names(ec2: Any, plan: Plan) -> frozenset[str]:

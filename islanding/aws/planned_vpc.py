@@ -1,4 +1,4 @@
-"""The VPC that a plan makes for its cluster: what it lacks, and whether it has addresses for all that will be in it. Pure.
+"""The VPC that a plan makes for its cluster: what it lacks, and whether its addresses suffice. Pure.
 
 Sources: EKS user guide, "Amazon EKS networking requirements for VPC and subnets" (free addresses, service range); VPC
 user guide, "Subnet CIDR blocks" (five addresses kept) and "DNS attributes" (defaults); amazon-vpc-cni-k8s, README

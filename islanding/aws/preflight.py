@@ -16,7 +16,6 @@ from islanding.aws.checks import Lack, lacks, look_by
 from islanding.aws.offer import (
     ASKED,
     EIP,
-    ENDPOINT,
     INSTANCE,
     QUOTAS,
     SUBNET,
@@ -32,7 +31,7 @@ from islanding.errors import IslandingError
 from islanding.planning import Plan, plan
 from islanding.stackconf import StacksConf
 
-# Zones, by their ids, in which the subnets of a cluster may not be (EKS user guide, "Subnet requirements").
+# Zones, by their ids, in which the subnets of a cluster may not be (EKS user guide, "Subnet requirements"; memory).
 NO_CLUSTER = {"use1-az3", "usw1-az2", "cac1-az3"}
 COUNTED = {VPC: "VPCs in this Region", EIP: "Elastic IP addresses in this Region"}
 Around = Mapping[str, Mapping[str, str]]
@@ -103,18 +102,6 @@ def _types(wanted: Plan, offer: Offer) -> Iterator[Lack]:
                 yield Lack("instance-type", str(one), f"{type_} is not offered in {zone}")
 
 
-def _services(wanted: Plan, offer: Offer) -> Iterator[Lack]:
-    if offer.services is None:
-        return
-    for endpoint in wanted.of(ENDPOINT):
-        service = endpoint.text("ServiceName")
-        if service in offer.services:
-            for zone in _zones_of(wanted, offer, endpoint.items("SubnetIds")) - offer.services[service]:
-                yield Lack("endpoint-service", str(endpoint), f"{service} cannot be had in {zone}")
-        elif UNKNOWN not in service:
-            yield Lack("endpoint-service", str(endpoint), f"this Region has no endpoint service {service}")
-
-
 def _zones_of(wanted: Plan, offer: Offer, subnets: Iterable[str]) -> set[str]:
     """The zones of planned subnets, as far as they exist: those that do not are named once, by another rule."""
     found = {wanted.resources[one].text("AvailabilityZone") for one in subnets if one in wanted.resources}
@@ -144,7 +131,7 @@ def _unread(_wanted: Plan, offer: Offer) -> Iterator[Lack]:
 
 
 _RULES: tuple[Callable[[Plan, Offer], Iterator[Lack]], ...] = (
-    _zones, _ranges, _types, _services, _names, _quotas, _unread,
+    _zones, _ranges, _types, _names, _quotas, _unread,
 )  # fmt: skip
 
 

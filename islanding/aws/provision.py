@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from islanding.aws import stacks
+from islanding.aws import preflight, stacks
+from islanding.aws.checks import Lack
 from islanding.errors import IslandingError
 from islanding.stackconf import StacksConf, resolved
 from islanding.wait import WaitTimeout, wait_until
@@ -49,34 +51,67 @@ class Provisioner:
     def provision(self, apply: Callable[[str, Provisioned], bool]) -> Provisioned:
         """Make everything; `apply` applies YAML to the cluster as its creator, and is tried until it says True.
 
-        Raises IslandingError that says which step failed and AWS's reason.
+        What is there already is brought to what the templates say. Raises IslandingError that says what is lacking
+        before anything is made, or which step failed and AWS's reason.
         """
+        with _told("making"):
+            return self._provision(apply)
+
+    def lacks(self) -> tuple[Lack, ...]:
+        """What the site lacks, looked for before anything of it is made; raises IslandingError."""
+        return preflight.check(self.conf, self.folder, self.clients, self.surroundings)
+
+    def _provision(self, apply: Callable[[str, Provisioned], bool]) -> Provisioned:
+        self._preflight()
         known: Known = {name: dict(facts) for name, facts in self.surroundings.items()}
-        known["cluster"] = {"name": self.conf.cluster.name}
+        known["cluster"] = self._named
         for stack in self.conf.stacks:
-            if self._past_cluster(stack.name):
-                self._mapped(Provisioned(known, {}), apply)
             known[stack.name] = self._stack(stack.name, stack.template, stack.parameters, known)
             if stack.name == self.conf.cluster.after:
                 known["cluster"] = self._cluster(known)
+                self._mapped(Provisioned(known, {}), apply)
         facts = {name: resolved(text, known) for name, text in self.conf.facts.items()}
         facts["asg"] = resolved(self.conf.asg, known)
         return Provisioned(known, facts)
 
     def deprovision(self) -> None:
-        """Delete everything again, in the opposite order; what is not there is passed over."""
+        """Delete everything again, in the opposite order, files in buckets too; what is not there is passed over.
+
+        Raises IslandingError that says what could not be deleted and AWS's reason.
+        """
+        with _told("deleting"):
+            self._deprovision()
+
+    def _deprovision(self) -> None:
         for stack in reversed(self.conf.stacks):
             if stack.name == self.conf.cluster.after:
                 self._delete_cluster()
-            stacks.delete(self.clients("cloudformation"), self.stack_name(stack.name), self.step, poll=self.poll)
+            client, name = self.clients("cloudformation"), self.stack_name(stack.name)
+            for bucket in stacks.resources(client, name, "AWS::S3::Bucket"):
+                stacks.empty(self.clients("s3"), bucket)  # CloudFormation deletes no bucket that holds something
+            stacks.delete(client, name, self.step, poll=self.poll)
 
     def stack_name(self, stack: str) -> str:
         """The name of a stack in the account."""
         return f"{self.conf.name}-{stack}"
 
-    def _past_cluster(self, stack: str) -> bool:
-        order = [s.name for s in self.conf.stacks]
-        return order.index(stack) == order.index(self.conf.cluster.after) + 1
+    @property
+    def _named(self) -> dict[str, str]:
+        """What is known of the cluster before it is made."""
+        return {"name": self.conf.cluster.name, "service_cidr": str(self.conf.cluster.service_cidr)}
+
+    def _preflight(self) -> None:
+        """Stop before anything is made when something is lacking; a site that is there already has passed this."""
+        if stacks.exists(self.clients("cloudformation"), self.stack_name(self.conf.stacks[0].name)):
+            return
+        found = self.lacks()
+        for advice in (one for one in found if one.level == "advice"):
+            self.step(f"advice: {advice}")
+        lacking = [f"\n  {one}" for one in found if one.level == "lack"]
+        if lacking:
+            count = "something is" if len(lacking) == 1 else f"{len(lacking)} things are"
+            raise IslandingError(f"{self.conf.name} cannot be built, {count} lacking:{''.join(lacking)}")
+        self.step("nothing is lacking")
 
     def _stack(self, name: str, template: str, parameters: Mapping[str, str], known: Known) -> dict[str, str]:
         text = (self.folder / template).read_text()
@@ -112,7 +147,7 @@ class Provisioner:
             raise IslandingError(f"cluster {wanted.name} is {status}: {issues or 'no reason was given'}")
         self.step(f"cluster {wanted.name}: ACTIVE")
         return {
-            "name": wanted.name,
+            **self._named,
             "endpoint": cluster["endpoint"],
             "certificate_authority": cluster["certificateAuthority"]["data"],
         }
@@ -151,6 +186,17 @@ class Provisioner:
         except WaitTimeout as late:
             raise IslandingError(f"aws-auth could not be applied within {AUTH_SECONDS:g} s: {late.last}") from late
         self.step("aws-auth: applied")
+
+
+@contextmanager
+def _told(doing: str) -> Iterator[None]:
+    """AWS's refusals, and failures to reach it, as errors that a user can act on."""
+    import botocore.exceptions  # importing botocore takes most of a second
+
+    try:
+        yield
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        raise IslandingError(f"AWS refused while {doing} the site: {error}") from error
 
 
 def aws_auth(conf: StacksConf, known: Provisioned) -> str:

@@ -23,8 +23,8 @@ def deploy(
 ) -> dict[str, str]:
     """Make a stack, or change the one of that name, wait until it is there, and return its outputs.
 
-    `client` is boto3's of CloudFormation, `poll` the seconds between two looks. A stack left over from a failed creation
-    is deleted first, since it can only be deleted. Raises StackFailed with the reasons that its events give.
+    `client` is boto3's of CloudFormation, `poll` the seconds between two looks. A stack left over from a creation that
+    failed is deleted first, since it can only be deleted. Raises StackFailed with the reasons that its events give.
     """
     status = _status(client, name)
     if status in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"):
@@ -59,6 +59,36 @@ def delete(client: Any, name: str, on_progress: Progress, *, poll: float = 1.0) 
     end = _ended(client, name, on_progress, poll)
     if end not in ("", "DELETE_COMPLETE"):
         raise StackFailed(f"stack {name} was not deleted ({end}): {'; '.join(reasons(client, name))}")
+
+
+def exists(client: Any, name: str) -> bool:
+    """Whether there is a stack of that name, complete or not."""
+    return _status(client, name) != ""
+
+
+def resources(client: Any, name: str, type_: str) -> list[str]:
+    """The physical ids of a stack's resources of a type; none when there is no such stack."""
+    if not exists(client, name):
+        return []
+    pages = client.get_paginator("list_stack_resources").paginate(StackName=name)
+    return [
+        one["PhysicalResourceId"]
+        for page in pages
+        for one in page["StackResourceSummaries"]
+        if one["ResourceType"] == type_ and one.get("PhysicalResourceId") and one["ResourceStatus"] != "DELETE_COMPLETE"
+    ]
+
+
+def empty(s3: Any, bucket: str) -> None:
+    """Delete everything in a bucket, old versions too; a bucket that is gone is empty."""
+    try:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+            if keys:  # a page has at most a thousand, as many as one call deletes
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+    except s3.exceptions.NoSuchBucket:
+        return
 
 
 def outputs(client: Any, name: str) -> dict[str, str]:

@@ -48,7 +48,7 @@ class Guest:
     def time(self, name: str) -> float | None:
         """A fact that is a time; None for one that is not there yet."""
         text = self.facts.get(name, "")
-        return float(text) if text.isdigit() else None
+        return float(text) if text.isascii() and text.isdigit() else None
 
 
 @dataclass(frozen=True)

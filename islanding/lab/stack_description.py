@@ -22,6 +22,7 @@ from islanding.model import (
     Workload,
 )
 
+SERVICES = ("autoscaling", "cloudformation", "ec2", "eks", "logs", "s3", "sts")  # that cases and faults call
 BGP_HOLD = 3.0  # no BGP in such a site; the model wants a number
 
 
@@ -90,7 +91,17 @@ def describe(lab: StackSite, *, inside: bool = False) -> Site:
 
 def _aws_environment(lab: StackSite, *, inside: bool) -> dict[str, str]:
     access = lab.world.access
-    return access.environment(CREATOR) if inside else access.runner_environment(CREATOR)
+    if not inside:
+        return access.runner_environment(CREATOR)
+    # The real names, said aloud: whoever reads that this is a lab must not call where nothing says it is one.
+    region = lab.conf.region.name
+    hosts = {service: f"{service}.{region}.amazonaws.com" for service in SERVICES}
+    hosts |= {"ecr": f"api.ecr.{region}.amazonaws.com", "cloudwatch": f"monitoring.{region}.amazonaws.com"}
+    hosts |= {"iam": "iam.amazonaws.com"}
+    return {
+        **access.environment(CREATOR),
+        **{f"AWS_ENDPOINT_URL_{service.upper()}": f"https://{host}" for service, host in hosts.items()},
+    }
 
 
 def _ssh_config(lab: StackSite, *, inside: bool) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from islanding.journal import Journal
-from islanding.lab import addons, node
+from islanding.lab import addons, elsewhere, node
 from islanding.lab.access import Access
 from islanding.lab.distribution import Distribution
 from islanding.lab.doorkeeper import Doorkeeper
@@ -31,7 +31,6 @@ from islanding.lab.vpc.resolvers import Resolvers
 from islanding.lab.vpc.state import Ec2State
 
 BINARIES = "/opt/islanding/bin"  # where an instance finds the parts' programs
-ELSEWHERE_NAME = "elsewhere.example"  # a host on the internet that is not AWS
 FOLLOWED = frozenset({"ec2", "cloudformation", "autoscaling", "eks", "route53", "elasticloadbalancing"})
 
 
@@ -64,7 +63,7 @@ class World:
         self._warming = self.region.warm()
         self._ami = ami
         self._public = names.public_names(
-            region, self.outside.api, self.outside.s3[0], {ELSEWHERE_NAME: self.outside.elsewhere}
+            region, self.outside.api, self.outside.s3[0], {elsewhere.NAME: self.outside.elsewhere}
         )
         self.metadata = VpcMetadata(self._serve_metadata)
         self.access = Access(
@@ -130,6 +129,7 @@ class World:
         self.plane.on_plan(self.metadata.follow)
         self.plane.on_plan(self.doors.follow)
         self.plane.reconcile("start")
+        self.strangers = elsewhere.serve(self.aws_ca, self.outside.elsewhere, self.region.errors.append)
         self.distribution.start()
         self.distribution.publish(self.parts.images.values())
         self.region.after_mutation(self._mutated)
@@ -147,7 +147,8 @@ class World:
 
     def _follow_names(self, state: Ec2State) -> None:
         everybody = (AWS, self.outside.resolver)
-        self.resolvers.follow(names.resolvers(state, self.region.region, self._public, self.eks.endpoints(), everybody))
+        wanted = names.resolvers(state, self.region.region, self._public, self.eks.endpoints(), everybody)
+        self.resolvers.follow((*wanted, elsewhere.resolver(wanted[-1], self.outside.elsewhere)))
 
     def _serve_metadata(self, listener: socket.socket, vpc: str) -> HttpServer:
         return self.region.serve_metadata(listener, lambda address: self.region.identity(address, vpc))

@@ -45,7 +45,7 @@ def test_each_hop_is_reached_through_the_one_before(
     }
     for hosts, outcomes in wanted.items():
         way = login(site, *hosts)
-        sample = observe(probe.ssh(*way.hops, keys=way.keys))
+        sample = observe(probe.ssh(*way.hops, keys=way.keys, timeout=8))
         evidence(" -> ".join(way.hops), sample.text)
         assert sample.outcome in outcomes, f"{way.hops}: {sample.outcome}: {sample.text}"
 
@@ -69,12 +69,12 @@ def test_bastion_answers_its_user_alone(
         for block in rule["IpRanges"]
     ]
     assert sources == [(22, f"{_workstation(site).address}/32")]
-    assert observe(probe.ssh(*way.hops, keys=way.keys)).outcome == "LOGGED_IN"
+    assert observe(probe.ssh(*way.hops, keys=way.keys, timeout=8)).outcome == "LOGGED_IN"
     with cut("security-group-rule-revoked", group_id=site.facts["bastion_group_id"], port=22):
-        refused = observe(probe.ssh(*way.hops, keys=way.keys))
+        refused = observe(probe.ssh(*way.hops, keys=way.keys, timeout=8))
     evidence("the bastion without its rule", refused.text)
     assert refused.outcome == "SSH_TIMEOUT", f"{refused.outcome}: {refused.text}"
-    assert observe(probe.ssh(*way.hops, keys=way.keys)).outcome == "LOGGED_IN"
+    assert observe(probe.ssh(*way.hops, keys=way.keys, timeout=8)).outcome == "LOGGED_IN"
 
 
 @pytest.mark.site("closed-vpc")

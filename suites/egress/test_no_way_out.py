@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from islanding.aws.bucket import name_endpoint
 from islanding.aws.calls import call, session
 from islanding.kube.certificates import Operator
 from islanding.model import AwsAccess, Place, Sample, Site
@@ -169,6 +170,7 @@ def test_bucket_is_read_through_the_named_endpoint_only(site: Site, operator: Op
 
     The bucket's policy names the endpoint (aws:sourceVpce): the creator of all this, from the internet, is refused.
     """
+    name_endpoint(site)
     bucket, key, text = site.facts["bucket"], f"case-{secrets.token_hex(4)}", secrets.token_hex(8)
     operator.place.run(["bash", "-c", f"aws s3 cp --only-show-errors - s3://{bucket}/{key}"], stdin=text)
     inside = operator.place.run(["aws", "s3", "cp", "--only-show-errors", f"s3://{bucket}/{key}", "-"])

@@ -5,10 +5,11 @@ meanwhile, at which step it fails and as what (islanding/outcomes lists each mes
 path, and which kind of AWS object, the diagnosis blames.
 
 - "token" rows begin with a kubelet that has just started: one that has a token keeps it for 12 hours, and the loss of
-  ecr.api is not seen until then. All other rows begin with a token that the pull before has brought.
+  ecr.api is not seen until then. All other rows begin with a token that the pull before has brought. A kubelet that
+  starts without DNS does not even find the cluster.
 - Each row takes an image that the node has never seen: before, during and after. What the node has is not fetched.
-- containerd tries a dead address for 30 s, one to five times. Only `ecr.dkr removed` waits for that; elsewhere the node's
-  own setting (`dial_timeout` in hosts.toml) makes it 4 s, which changes the time and not the message.
+- containerd tries a dead address for 30 s, one to five times. Only `ecr.dkr removed` waits for that; elsewhere the
+  node's own setting (`dial_timeout` in hosts.toml) makes it 4 s, which changes the time and not the message.
 - A pull that hangs keeps the node's other pulls waiting, also when its pod is gone. So containerd is restarted after
   each row (running containers stay), and rows take turns at the nodes.
 - The one who looks asks the cluster by one of its addresses, so that he sees the pod's events in every row.
@@ -28,7 +29,6 @@ from islanding.diagnosis import Diagnosis
 from islanding.diagnosis import hops as hop
 from islanding.faults.apply import Applied
 from islanding.kube.at_node import dials, restart
-from islanding.kube.fresh import fresh_for
 from islanding.model import Node, Sample, Site
 from islanding.probes import Probe
 from islanding.probes.of_site import SiteProbes
@@ -57,17 +57,17 @@ MISSING, ENDPOINT, GROUP, ACL, VPC = "VPC endpoint", "VPC endpoint", "security g
 TABLE = {
     # what is taken away             fault                        step         seen as
     "ecr-api-removed": Row(
-        "endpoint-removed", "token", DEAD_TOKEN, hop.ADDRESS, MISSING, {"service": "ecr.api"}
+        "endpoint-removed", "token", DEAD_TOKEN, hop.ROUTE, MISSING, {"service": "ecr.api"}
     ),
     "ecr-dkr-removed": Row(
-        "endpoint-removed", "manifest", ("PULL_MANIFEST_TIMEOUT",), hop.ADDRESS, MISSING, {"service": "ecr.dkr"},
+        "endpoint-removed", "manifest", ("PULL_MANIFEST_TIMEOUT",), hop.ROUTE, MISSING, {"service": "ecr.dkr"},
         real_time=True,
     ),
     "s3-gateway-removed": Row(
-        "endpoint-removed", "layer", ("PULL_LAYER_TIMEOUT",), hop.ADDRESS, MISSING, {"service": "s3"}
+        "endpoint-removed", "layer", ("PULL_LAYER_TIMEOUT",), hop.ROUTE, MISSING, {"service": "s3"}
     ),
     "s3-route-table-not-associated": Row(
-        "endpoint-route-table-removed", "layer", ("PULL_LAYER_TIMEOUT",), hop.ADDRESS, ENDPOINT
+        "endpoint-route-table-removed", "layer", ("PULL_LAYER_TIMEOUT",), hop.ROUTE, ENDPOINT
     ),
     "s3-policy-without-the-layer-bucket": Row(
         "endpoint-policy-narrowed", "layer", ("PULL_LAYER_FORBIDDEN",), hop.POLICY, ENDPOINT, {"service": "s3"}
@@ -86,8 +86,8 @@ TABLE = {
         "subnet-nacl-cut", "layer", ("PULL_LAYER_TIMEOUT",), hop.ACL, ACL, asked="s3", in_node_subnet=True
     ),
     "vpc-dns-support-off": Row(
-        "vpc-dns-attribute-off", "token", ("PULL_NAME_NOT_RESOLVED",), hop.NAME, VPC,
-        {"attribute": "enableDnsSupport"},
+        "vpc-dns-attribute-off", "manifest", ("PULL_NAME_NOT_RESOLVED",), hop.NAME, VPC,
+        {"attribute": "enableDnsSupport"}, asked="ecr.dkr",
     ),
     # of our own choosing
     "ecr-api-policy-allows-nothing": Row(
@@ -111,6 +111,8 @@ def test_pull_without(
     observe: Callable[[Probe], Sample],
     cut: Callable[..., AbstractContextManager[Applied]],
     explained: Callable[..., Diagnosis],
+    unseen: Callable[..., str],
+    forgetful: Callable[[Node], None],
     by_address: Callable[[Node], str],
     physics: Callable[[str], AbstractContextManager[None]],
     evidence: Callable[[str, str], None],
@@ -127,20 +129,19 @@ def test_pull_without(
     def pull(image: str) -> Sample:
         return observe(probe.image_pull(image, node.name, kubeconfig=by_address(node)))
 
-    before, during, after = fresh_for(site, 3)
     with dials(at_node, 30 if row.real_time else 4):
-        first = pull(before)
+        first = pull(unseen())
         assert first.outcome == "PULLED", first.text
+        if row.step == "token":
+            forgetful(node)
         with cut(row.fault, **parameters) as fault:
-            if row.step == "token":
-                restart(at_node, "kubelet")
             with physics("the dials of kubelet's plugin and of containerd"):
-                seen = pull(during)
+                seen = pull(unseen())
             evidence("what a user sees", seen.text)
             found = explained(node, row.asked, seen=seen.outcome, packets=not row.in_node_subnet)
         measure("fault to message", seen.end - fault.end, "s")
         restart(at_node, "containerd")
-        last = pull(after)
+        last = pull(unseen())
     evidence("diagnosis", "\n".join(found.lines()))
     assert seen.outcome in row.outcomes, f"expected {' or '.join(row.outcomes)}: {seen.outcome}: {seen.text}"
     check(found, row)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import base64
+import json
 import re
 import secrets
 from collections.abc import Callable
 
 import pytest
 
+from islanding.aws.bucket import name_endpoint
 from islanding.kube.certificates import Operator
-from islanding.model import Sample, Site
+from islanding.model import Node, Sample, Site
 from islanding.outcomes import OUTCOMES
 from islanding.probes import Probe
 from islanding.probes.flow_counters import Count, FlowCounters
@@ -29,7 +30,12 @@ def _said(counts: dict[str, Count]) -> str:
 @pytest.mark.site("closed-vpc")
 @pytest.mark.requirement("C-08")
 def test_token_manifest_and_layer_come_by_three_endpoints(
-    site: Site, probe: SiteProbes, observe: Callable[[Probe], Sample], unseen: Callable[..., str], evidence: Evidence
+    site: Site,
+    probe: SiteProbes,
+    observe: Callable[[Probe], Sample],
+    unseen: Callable[..., str],
+    forgetful: Callable[[Node], None],
+    evidence: Evidence,
 ) -> None:
     """A pull asks ecr.api for a token, ecr.dkr for the manifest and S3 for the layer, each at its own endpoint.
 
@@ -37,7 +43,7 @@ def test_token_manifest_and_layer_come_by_three_endpoints(
     """
     node = site.workers[0]
     image = unseen(MEGABYTES)
-    site.place(node.place).run(["systemctl", "restart", "kubelet"])  # it forgets the token that it had
+    forgetful(node)
     counters = probe.flow_counters(node.place)
     assert isinstance(counters, FlowCounters)
     with counters.counting() as count:
@@ -51,7 +57,7 @@ def test_token_manifest_and_layer_come_by_three_endpoints(
     got = {name: after[name].bytes_from - before[name].bytes_from for name in PULL_PATH}
     assert all(after[name].packets_to > before[name].packets_to for name in PULL_PATH), _said(after)
     assert got["s3"] > MEGABYTES * 1_000_000, f"the layer did not come by S3's endpoint: {got}"
-    assert got["ecr.api"] < 1_000_000 and got["ecr.dkr"] < 1_000_000, f"layers came by ECR itself: {got}"
+    assert max(got["ecr.api"], got["ecr.dkr"]) < 1_000_000, f"layers came by ECR itself: {got}"
 
 
 @pytest.mark.site("closed-vpc")
@@ -71,6 +77,7 @@ def test_image_by_way_of_the_bucket_runs(
     site: Site, operator: Operator, unseen: Callable[..., str], evidence: Evidence
 ) -> None:
     """An image as a tar goes through the bucket, is fetched and imported at a node, and runs without any pull."""
+    name_endpoint(site)
     node, reference = site.workers[0], unseen()
     name = f"brought-in-{secrets.token_hex(4)}"
     image, key = f"by-bucket.local/web:{name}", f"images/{name}.tar"
@@ -96,7 +103,7 @@ def test_image_by_way_of_the_bucket_runs(
         },
     }
     try:
-        operator.kubectl("create", "-f", "-", stdin=_json(pod))
+        operator.kubectl("create", "-f", "-", stdin=json.dumps(pod))
         eventually(
             "the pod to run",
             lambda: operator.kubectl("get", "pod", name, "-o", "jsonpath={.status.phase} {.status.podIP}").stdout,
@@ -108,13 +115,3 @@ def test_image_by_way_of_the_bucket_runs(
 
 
 TOOLS = "/opt/islanding/bin"  # where an image may keep ctr, beside PATH
-
-
-def _json(thing: object) -> str:
-    import json
-
-    return json.dumps(thing)
-
-
-def _b64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

@@ -67,7 +67,7 @@ def test_usual_node_ends_at_its_limit_of_pods(
     shown = operator.kubectl("get", "node", node.name, "-o", "jsonpath={.status.capacity.pods}").stdout
     assert int(shown) == address_limit(site, group.template(site)["InstanceType"]) + 2
     with filler(operator, site, node.name, int(shown)), physics("the scheduler's tries"):
-        seen = _event(operator, node.name, lambda: True, reason="FailedScheduling")
+        seen = _event(operator, node.name, _always, reason="FailedScheduling")
     evidence("what a user sees", seen)
     assert recognise("pod-start", 1, seen).name == "TOO_MANY_PODS", seen
 
@@ -87,7 +87,7 @@ def test_subnet_runs_out_of_addresses(
         with _node(site, operator, probe, observe, instance) as name:
             limit = address_limit(site, group.template(site)["InstanceType"])
             with filler(operator, site, name, limit), physics("the network plugin's tries"):
-                seen = _event(operator, name, lambda: True)
+                seen = _event(operator, name, _always)
                 evidence("what a user sees", seen)
                 said = eventually(
                     "ipamd to say that the subnet is full",
@@ -186,6 +186,10 @@ def filler(operator: Operator, site: Site, node: str, replicas: int) -> Iterator
         )
 
 
+def _always() -> bool:
+    return True
+
+
 def _addressed(operator: Operator, node: str) -> int:
     """How many pods on a node run with an address of their own."""
     where = f"--field-selector=spec.nodeName={node},status.phase=Running"
@@ -198,10 +202,10 @@ def _event(operator: Operator, node: str, ready: Callable[[], bool], *, reason: 
 
     def look() -> str:
         listed = operator.kubectl("get", "events", f"--field-selector=reason={reason}", "-o", "json").stdout
-        messages = [event.message for event in parse_events(listed)]
         items = json.loads(listed)["items"]
-        own = [i for i in items if i["involvedObject"]["name"].startswith("filler-")]
-        return messages[-1] if own and messages and ready() else ""
+        own = [item for item in items if item["involvedObject"]["name"].startswith("filler-")]
+        messages = [event.message for event in parse_events(json.dumps({"items": own}))]
+        return messages[-1] if messages and ready() else ""
 
     return eventually(f"a {reason} event of a pod for {node}", look, timeout=FULL, interval=2)
 

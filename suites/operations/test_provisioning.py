@@ -23,7 +23,7 @@ def _stack(site: Site, name: str) -> dict[str, Any]:
 @pytest.mark.site("closed-vpc")
 @pytest.mark.requirement("C-01")
 def test_three_stacks_with_the_cluster_between(site: Site, evidence: Callable[[str, str], None]) -> None:
-    """The stacks are complete with all of their resources, and the cluster was made after the second, before the third."""
+    """The stacks are complete with all of their resources; the cluster came after the second, before the third."""
     made = {}
     for name in STACKS:
         stack = _stack(site, name)
@@ -48,7 +48,7 @@ def test_three_stacks_with_the_cluster_between(site: Site, evidence: Callable[[s
 @pytest.mark.site("closed-vpc")
 @pytest.mark.requirement("C-01")
 def test_what_the_stacks_say_is_there(site: Site, evidence: Callable[[str, str], None]) -> None:
-    """What CloudFormation calls complete exists: four endpoints, both ends' routes, the groups' rules, the addresses."""
+    """What CloudFormation calls complete exists: four endpoints, DNS attributes, routes, the bastion's address."""
     facts = site.facts
     there = call(site, "ec2", "describe_vpc_endpoints", {"Filters": _by("vpc-id", facts["vpc_id"])})["VpcEndpoints"]
     kinds = sorted((one["ServiceName"].split(".", 3)[3], one["VpcEndpointType"], one["State"]) for one in there)
@@ -75,7 +75,7 @@ def test_what_the_stacks_say_is_there(site: Site, evidence: Callable[[str, str],
 @pytest.mark.site("closed-vpc")
 @pytest.mark.requirement("C-01")
 def test_kubeconfig_and_mappings_let_in(site: Site, operator: Operator, evidence: Callable[[str, str], None]) -> None:
-    """The operator's kubeconfig is that of update-kubeconfig, aws-auth maps nodes and operator, and nodes have joined."""
+    """The operator's kubeconfig is update-kubeconfig's, aws-auth maps nodes and operator, and nodes have joined."""
     config = operator.kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}").stdout
     assert config == site.cluster.endpoint
     mapped = operator.kubectl("get", "configmap", "aws-auth", "-n", "kube-system", "-o", "jsonpath={.data.mapRoles}")

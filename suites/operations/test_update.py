@@ -39,7 +39,7 @@ def test_workload_lives_through_the_control_planes_update(
     evidence: Callable[[str, str], None],
     measure: Callable[..., None],
 ) -> None:
-    """The cluster's minor version goes up by one; the workload answers all the time, and the change is told as drift."""
+    """The cluster's minor version goes up by one; the workload answers all the time; the change is told as drift."""
     eks = {"name": site.cluster.name}
     versions.since_last_run(site)  # what this run found
     before = versions.read(site)

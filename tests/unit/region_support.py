@@ -57,7 +57,8 @@ def connect(region: Region, service: str, who: SessionCredentials | None = None)
         path, _mark, query = request.url.split(".com", 1)[1].partition("?")
         headers = {name.lower(): header_text(value) for name, value in request.headers.items()}
         headers["host"] = request.url.split("/")[2]
-        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        content = request.body.read() if hasattr(request.body, "read") else request.body  # a file, as S3's are
+        body = content.encode() if isinstance(content, str) else content or b""
         reply = region.handle(Request(request.method, path or "/", query, headers, body, ("192.0.2.1", 1)))
         return AWSResponse(request.url, reply.status, HTTPHeaders.from_dict(dict(reply.headers)), _Raw(reply.body))
 

@@ -76,7 +76,10 @@ def instance(region: Region) -> str:
     """A running instance."""
     ec2 = connect(region, "ec2")
     image = ec2.describe_images()["Images"][0]["ImageId"]
-    return str(ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.0.0/24")["Subnet"]["SubnetId"]
+    made = ec2.run_instances(ImageId=image, SubnetId=subnet, MinCount=1, MaxCount=1)
+    return str(made["Instances"][0]["InstanceId"])
 
 
 def state(region: Region, instance: str) -> str:

@@ -60,6 +60,14 @@ def test_a_wished_address_is_checked(account: Account) -> None:
     }
 
 
+def test_a_wished_address_at_launch_is_checked(account: Account) -> None:
+    """As that of an interface."""
+    assert primary(account.run(PrivateIpAddress="10.0.1.77")) == ["10.0.1.77"]
+    codes = [refusal(account.run, PrivateIpAddress=f"10.0.1.{number}")[0] for number in (77, 1)]
+
+    assert codes == ["InvalidIPAddress.InUse", "InvalidParameterValue"]
+
+
 def test_the_count_of_free_addresses_is_true(account: Account) -> None:
     """A /24 has 251; secondary addresses count too."""
     account.run()

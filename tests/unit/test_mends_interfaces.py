@@ -47,6 +47,15 @@ def test_only_new_addresses_are_told(account: Account) -> None:
     assert addresses(account.cards(network_interface_id=card)[0]) == ["10.0.1.4", "10.0.1.5", "10.0.1.6", "10.0.1.40"]
 
 
+def test_an_interface_has_groups_of_its_own_vpc(account: Account) -> None:
+    """One of another VPC is refused, and one that is not there; its name is of the Region, not of us-east-1."""
+    far = account.make_group("far", account.make_vpc("10.9.0.0/16"))
+    codes = [refusal(account.card, Groups=[group])[0] for group in (far, "sg-00000000")]
+
+    assert codes == ["InvalidParameter", "InvalidGroup.NotFound"]
+    assert account.card(Groups=[account.group])["PrivateDnsName"] == f"ip-10-0-1-4.{REGION}.compute.internal"
+
+
 def test_addresses_are_unassigned(account: Account) -> None:
     """A secondary one, never the primary one."""
     card = account.card(SecondaryPrivateIpAddressCount=2)
@@ -88,9 +97,9 @@ def test_delete_on_termination_is_changed_and_obeyed(account: Account) -> None:
     ids = []
     for goes in (True, False):
         instance, card = account.run()[0]["InstanceId"], account.card()["NetworkInterfaceId"]
-        attachment = account.ec2.attach_network_interface(
-            NetworkInterfaceId=card, InstanceId=instance, DeviceIndex=1
-        )["AttachmentId"]
+        attachment = account.ec2.attach_network_interface(NetworkInterfaceId=card, InstanceId=instance, DeviceIndex=1)[
+            "AttachmentId"
+        ]
         if goes:
             change = {"AttachmentId": attachment, "DeleteOnTermination": True}
             account.ec2.modify_network_interface_attribute(NetworkInterfaceId=card, Attachment=change)

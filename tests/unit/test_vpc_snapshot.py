@@ -90,9 +90,9 @@ def test_a_vpc_has_its_ranges_and_dns_attributes(account: Account) -> None:
 
 
 def test_the_default_vpc_is_not_there_until_something_is_in_it(account: Account) -> None:
-    """A fresh account's own costs nothing."""
+    """One that was asked for costs nothing while it is empty."""
+    default = account.ec2.create_default_vpc()["Vpc"]["VpcId"]
     assert [account.vpc] == [vpc.id for vpc in account.state().vpcs]
-    default = account.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
     account.ec2.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1)
     assert {account.vpc, default} == {vpc.id for vpc in account.state().vpcs}
 
@@ -116,6 +116,8 @@ def test_an_interface_has_all_its_addresses_the_primary_one_first(account: Accou
     _, card = account.instance()
     first = account.interface(card).addresses[0]
     account.ec2.assign_private_ip_addresses(NetworkInterfaceId=card, PrivateIpAddresses=["10.0.1.200"])
+    gateway = account.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    account.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=account.vpc)
     eip = account.ec2.allocate_address(Domain="vpc", Address="203.0.113.200")
     account.ec2.associate_address(AllocationId=eip["AllocationId"], NetworkInterfaceId=card)
     found = account.interface(card)

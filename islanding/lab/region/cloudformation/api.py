@@ -12,8 +12,9 @@ from botocore.loaders import Loader
 from moto.core.model import ServiceModel
 from moto.core.serialize import QuerySerializer
 
-from islanding.lab.region.cloudformation.engine import Engine, Event, Placed, Stack
+from islanding.lab.region.cloudformation.engine import Engine
 from islanding.lab.region.cloudformation.resource import Clients
+from islanding.lab.region.cloudformation.stack import Event, Placed, Stack
 from islanding.lab.region.cloudformation.template import invalid, parse
 from islanding.lab.region.http import Request, Response
 from islanding.lab.region.operations import form
@@ -93,11 +94,11 @@ class CloudFormation:
     def _describe(self, call: _Call) -> Answer:
         if name := call.get("StackName"):
             return {"Stacks": [_stack(self.engine.find(name))]}
-        return {"Stacks": [_stack(s) for s in self.engine.stacks.values() if s.status != "DELETE_COMPLETE"]}
+        return {"Stacks": [_stack(s) for s in self.engine.all() if s.status != "DELETE_COMPLETE"]}
 
     def _list(self, call: _Call) -> Answer:
         wanted = call.texts("StackStatusFilter")
-        stacks = [s for s in self.engine.stacks.values() if not wanted or s.status in wanted]
+        stacks = [s for s in self.engine.all() if not wanted or s.status in wanted]
         return {"StackSummaries": [{**_stack(s), "TemplateDescription": s.template.description} for s in stacks]}
 
     def _events(self, call: _Call) -> Answer:
@@ -113,15 +114,13 @@ class CloudFormation:
             stack = self.engine.find(name)
         else:
             physical = call["PhysicalResourceId"]
-            owners = (
-                s for s in self.engine.stacks.values() if any(p.made.id == physical for p in s.resources.values())
-            )
+            owners = (s for s in self.engine.all() if any(p.made.id == physical for p in list(s.resources.values())))
             found = next(owners, None)
             if found is None:
                 raise invalid(f"Stack for {physical} does not exist")
             stack = found
         wanted = call.get("LogicalResourceId")
-        placed = [_placed(stack, n, p) for n, p in stack.resources.items() if wanted in (None, "", n)]
+        placed = [_placed(stack, n, p) for n, p in list(stack.resources.items()) if wanted in (None, "", n)]
         return {"StackResources": placed}
 
     def _resource(self, call: _Call) -> Answer:
@@ -132,7 +131,7 @@ class CloudFormation:
 
     def _list_resources(self, call: _Call) -> Answer:
         stack = self.engine.find(call["StackName"])
-        return {"StackResourceSummaries": [_placed(stack, n, p) for n, p in stack.resources.items()]}
+        return {"StackResourceSummaries": [_placed(stack, n, p) for n, p in list(stack.resources.items())]}
 
     def _validate(self, call: _Call) -> Answer:
         template = parse(self._template(call))
@@ -147,7 +146,7 @@ class CloudFormation:
         return {
             "Exports": [
                 {"ExportingStackId": s.id, "Name": export, "Value": value}
-                for s in self.engine.stacks.values()
+                for s in self.engine.all()
                 for value, _description, export in s.outputs.values()
                 if export
             ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from islanding.lab.region.cloudformation.network import tags
-from islanding.lab.region.cloudformation.resource import Context, Made, Properties, chosen, resource_type, truth
+from botocore.exceptions import ClientError
 
-_RULE = "IpProtocol FromPort ToPort CidrIp CidrIpv6 Description"
+from islanding.lab.region.cloudformation.network import retag, tagged, tags
+from islanding.lab.region.cloudformation.resource import Context, Made, Properties, chosen, resource_type, truth
+from islanding.lab.region.cloudformation.template import invalid
+
+_RULE = "!IpProtocol FromPort ToPort CidrIp CidrIpv6 Description"
 _EVERYTHING = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 
 
@@ -28,42 +32,58 @@ def permission(rule: Properties, direction: str) -> dict[str, Any]:
         made["UserIdGroupPairs"] = [{"GroupId": rule[f"{side}SecurityGroupId"], **owner, **note}]
     elif f"{side}PrefixListId" in rule:
         made["PrefixListIds"] = [{"PrefixListId": rule[f"{side}PrefixListId"], **note}]
+    else:
+        raise invalid(f"Exactly one of CidrIp, CidrIpv6, {side}SecurityGroupId, {side}PrefixListId must be specified")
     return made
 
 
 def _group(c: Context, p: Properties) -> Made:
     ec2 = c.clients("ec2")
-    wanted: dict[str, Any] = {"GroupName": str(p.get("GroupName", c.name)), "Description": p["GroupDescription"]}
+    wanted: dict[str, Any] = {"GroupName": str(p.get("GroupName") or c.name), "Description": p["GroupDescription"]}
     group = ec2.create_security_group(**wanted, **chosen(p, "VpcId"), **tags("security-group", p))["GroupId"]
-    _fill(c, group, p)
+    c.begin(group)
+    _rules(c, group, {}, p)
     return Made(group, {"GroupId": group, "Id": group, "VpcId": str(p.get("VpcId", ""))})
 
 
-def _fill(c: Context, group: str, p: Properties) -> None:
-    """Rules in the group itself; own rules for what goes out take the place of the one that lets everything out."""
+def _listed(properties: Properties, direction: str) -> list[dict[str, Any]]:
+    rules = [permission(r, direction) for r in properties.get(f"SecurityGroup{direction.capitalize()}") or []]
+    # Own rules for what goes out take the place of the one that lets everything out (CloudFormation, SecurityGroup).
+    return rules or (_EVERYTHING if direction == "egress" else [])
+
+
+def _rules(c: Context, group: str, old: Properties, new: Properties) -> None:
+    """Bring the group's own rules from old to new; a rule that is there, or gone, already is as good."""
     ec2 = c.clients("ec2")
-    if rules := [permission(r, "ingress") for r in p.get("SecurityGroupIngress") or []]:
-        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rules)
-    if rules := [permission(r, "egress") for r in p.get("SecurityGroupEgress") or []]:
-        ec2.revoke_security_group_egress(GroupId=group, IpPermissions=_EVERYTHING)
-        ec2.authorize_security_group_egress(GroupId=group, IpPermissions=rules)
+    for direction, authorize, revoke in (
+        ("ingress", ec2.authorize_security_group_ingress, ec2.revoke_security_group_ingress),
+        ("egress", ec2.authorize_security_group_egress, ec2.revoke_security_group_egress),
+    ):
+        before, after = _listed(old, direction), _listed(new, direction)
+        for rule in (r for r in before if r not in after):
+            _unless("InvalidPermission.NotFound", revoke, group, rule)
+        for rule in (r for r in after if r not in before):
+            _unless("InvalidPermission.Duplicate", authorize, group, rule)
+
+
+def _unless(code: str, call: Callable[..., Any], group: str, rule: dict[str, Any]) -> None:
+    try:
+        call(GroupId=group, IpPermissions=[rule])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != code:
+            raise
 
 
 def _group_changed(c: Context, made: Made, old: Properties, new: Properties) -> Made:
-    ec2 = c.clients("ec2")
-    if rules := [permission(r, "ingress") for r in old.get("SecurityGroupIngress") or []]:
-        ec2.revoke_security_group_ingress(GroupId=made.id, IpPermissions=rules)
-    if rules := [permission(r, "egress") for r in old.get("SecurityGroupEgress") or []]:
-        ec2.revoke_security_group_egress(GroupId=made.id, IpPermissions=rules)
-        ec2.authorize_security_group_egress(GroupId=made.id, IpPermissions=_EVERYTHING)
-    _fill(c, made.id, new)
+    _rules(c, made.id, old, new)
+    retag(c, made.id, old, new)
     return made
 
 
 resource_type(
-    "AWS::EC2::SecurityGroup", "GroupName GroupDescription VpcId SecurityGroupIngress SecurityGroupEgress Tags", _group,
-    lambda c, i, _p: c.clients("ec2").delete_security_group(GroupId=i), _group_changed,
-    "SecurityGroupIngress SecurityGroupEgress",
+    "AWS::EC2::SecurityGroup", "GroupName !GroupDescription VpcId SecurityGroupIngress SecurityGroupEgress Tags",
+    _group, lambda c, i, _p: c.clients("ec2").delete_security_group(GroupId=i), _group_changed,
+    "SecurityGroupIngress SecurityGroupEgress Tags",
 )  # fmt: skip
 
 
@@ -91,10 +111,10 @@ def _egress_gone(c: Context, _i: str, p: Properties) -> None:
 
 resource_type(
     "AWS::EC2::SecurityGroupIngress",
-    f"GroupId {_RULE} SourceSecurityGroupId SourceSecurityGroupOwnerId SourcePrefixListId", _ingress, _ingress_gone,
+    f"!GroupId {_RULE} SourceSecurityGroupId SourceSecurityGroupOwnerId SourcePrefixListId", _ingress, _ingress_gone,
 )  # fmt: skip
 resource_type(
-    "AWS::EC2::SecurityGroupEgress", f"GroupId {_RULE} DestinationSecurityGroupId DestinationPrefixListId", _egress,
+    "AWS::EC2::SecurityGroupEgress", f"!GroupId {_RULE} DestinationSecurityGroupId DestinationPrefixListId", _egress,
     _egress_gone,
 )  # fmt: skip
 
@@ -105,11 +125,12 @@ def _acl(c: Context, p: Properties) -> Made:
 
 
 resource_type(
-    "AWS::EC2::NetworkAcl", "VpcId Tags", _acl, lambda c, i, _p: c.clients("ec2").delete_network_acl(NetworkAclId=i)
-)
+    "AWS::EC2::NetworkAcl", "!VpcId Tags", _acl,
+    lambda c, i, _p: c.clients("ec2").delete_network_acl(NetworkAclId=i), tagged, "Tags",
+)  # fmt: skip
 
 
-def _acl_entry(c: Context, p: Properties) -> Made:
+def _entry(p: Properties) -> dict[str, Any]:
     wanted = chosen(p, "NetworkAclId RuleAction CidrBlock Ipv6CidrBlock")
     wanted |= {
         "RuleNumber": int(p["RuleNumber"]), "Protocol": str(p["Protocol"]), "Egress": truth(p.get("Egress", False)),
@@ -118,8 +139,17 @@ def _acl_entry(c: Context, p: Properties) -> Made:
         wanted["PortRange"] = {k: int(v) for k, v in p["PortRange"].items()}
     if "Icmp" in p:
         wanted["IcmpTypeCode"] = {k: int(v) for k, v in p["Icmp"].items()}
-    c.clients("ec2").create_network_acl_entry(**wanted)
+    return wanted
+
+
+def _acl_entry(c: Context, p: Properties) -> Made:
+    c.clients("ec2").create_network_acl_entry(**_entry(p))
     return Made(f"{p['NetworkAclId']}|{p['RuleNumber']}|{truth(p.get('Egress', False))}")
+
+
+def _acl_entry_changed(c: Context, made: Made, _old: Properties, new: Properties) -> Made:
+    c.clients("ec2").replace_network_acl_entry(**_entry(new))
+    return made
 
 
 def _acl_entry_gone(c: Context, _i: str, p: Properties) -> None:
@@ -130,8 +160,8 @@ def _acl_entry_gone(c: Context, _i: str, p: Properties) -> None:
 
 resource_type(
     "AWS::EC2::NetworkAclEntry",
-    "NetworkAclId RuleNumber Protocol RuleAction Egress CidrBlock Ipv6CidrBlock PortRange Icmp", _acl_entry,
-    _acl_entry_gone,
+    "!NetworkAclId !RuleNumber !Protocol !RuleAction Egress CidrBlock Ipv6CidrBlock PortRange Icmp", _acl_entry,
+    _acl_entry_gone, _acl_entry_changed, "Protocol RuleAction CidrBlock Ipv6CidrBlock PortRange Icmp",
 )  # fmt: skip
 
 
@@ -160,4 +190,6 @@ def _acl_association_gone(c: Context, _i: str, p: Properties) -> None:
     c.clients("ec2").replace_network_acl_association(AssociationId=association, NetworkAclId=default)
 
 
-resource_type("AWS::EC2::SubnetNetworkAclAssociation", "SubnetId NetworkAclId", _acl_association, _acl_association_gone)
+resource_type(
+    "AWS::EC2::SubnetNetworkAclAssociation", "!SubnetId !NetworkAclId", _acl_association, _acl_association_gone
+)

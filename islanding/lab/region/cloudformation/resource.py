@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,16 @@ class Context:
     stack: str
     name: str  # a name made for the resource, where the template gives none
     logical_id: str = ""
+    begun: list[Made] = field(default_factory=list)  # what is there already while `create` is not yet done
+
+    def short_name(self, most: int) -> str:
+        """The name made for the resource, with at most so many characters; its unique end stays."""
+        return self.name if len(self.name) <= most else f"{self.name[: most - 13].rstrip('-')}-{self.name[-12:]}"
+
+    def begin(self, id: str) -> str:
+        """Say that the resource is there, before further calls: if one of them fails it has to be deleted."""
+        self.begun.append(Made(id))
+        return id
 
 
 @dataclass(frozen=True)
@@ -45,12 +56,13 @@ class ResourceType:
     update: Callable[[Context, Made, Properties, Properties], Made] | None = None
     changes: frozenset[str] = frozenset()
     wait: Callable[[Context, str], bool] | None = None  # whether it is ready, where that takes time
+    required: frozenset[str] = frozenset()
 
 
 REGISTRY: dict[str, ResourceType] = {}
 
 
-def resource_type(
+def resource_type(  # noqa: PLR0917  # a type's calls, in the order of its life
     name: str,
     properties: str,
     create: Callable[[Context, Properties], Made],
@@ -59,10 +71,10 @@ def resource_type(
     changes: str = "",
     wait: Callable[[Context, str], bool] | None = None,
 ) -> None:
-    """Make a type known; `properties` and `changes` are names with blanks between."""
-    REGISTRY[name] = ResourceType(
-        name, frozenset(properties.split()), create, delete, update, frozenset(changes.split()), wait
-    )
+    """Make a type known; `properties` and `changes` are names with blanks between, `!` before what must be given."""
+    names = properties.split()
+    known, required = frozenset(n.lstrip("!") for n in names), frozenset(n[1:] for n in names if n.startswith("!"))
+    REGISTRY[name] = ResourceType(name, known, create, delete, update, frozenset(changes.split()), wait, required)
 
 
 def chosen(properties: Properties, names: str, **renamed: str) -> dict[str, Any]:
@@ -79,3 +91,13 @@ def truth(value: Any) -> bool:
 def listed(value: Any) -> list[Any]:
     """One or many, as a list."""
     return value if isinstance(value, list) else [value]
+
+
+def document(value: Any) -> str:
+    """A policy as the API takes it: JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def tag_list(properties: Properties) -> list[dict[str, str]]:
+    """The tags that a template gives, as texts."""
+    return [{"Key": str(t["Key"]), "Value": str(t["Value"])} for t in properties.get("Tags") or []]

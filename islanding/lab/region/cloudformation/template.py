@@ -1,27 +1,32 @@
-"""CloudFormation templates: read, checked and evaluated. Pure.
+"""CloudFormation templates: read and checked. Pure.
 
-Source of functions, pseudo parameters and of the words of errors: CloudFormation user guide, "Intrinsic function
-reference" and "Pseudo parameters reference"; the errors' wording is AWS's own (memory).
+Source of the sections, of pseudo parameters and of the short forms: CloudFormation user guide, "Template anatomy",
+"Pseudo parameters reference" and "Intrinsic function reference"; the errors' wording is AWS's own (memory).
 """
 
 from __future__ import annotations
 
-import base64
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from islanding.lab.region.errors import AwsError
 
-_SUB = re.compile(r"\$\{(!?)([A-Za-z0-9:._]+)\}")
-_NO_VALUE = object()
+SUB = re.compile(r"\$\{(!?)([A-Za-z0-9:._]+)\}")
 PSEUDO = ("AWS::AccountId", "AWS::Region", "AWS::StackId", "AWS::StackName", "AWS::Partition", "AWS::URLSuffix",
           "AWS::NoValue", "AWS::NotificationARNs")  # fmt: skip
+SECTIONS = ("Resources", "Parameters", "Mappings", "Conditions", "Outputs")
+_MEMBERS = {
+    "Type", "Properties", "DependsOn", "Condition", "DeletionPolicy", "UpdateReplacePolicy", "Metadata",
+    "UpdatePolicy",
+}  # fmt: skip
+_POLICIES = ("Delete", "Retain", "RetainExceptOnCreate", "Snapshot")
+_NAME = re.compile(r"[A-Za-z0-9]{1,255}")
+_MAX_DEPTH = 60  # AWS gives no figure; no sensible template comes near
 
 
 class _Loader(yaml.SafeLoader):
@@ -58,7 +63,8 @@ class Resource:
     properties: dict[str, Any]
     needs: frozenset[str]
     condition: str = ""
-    retained: bool = False  # DeletionPolicy: Retain
+    deletion: str = "Delete"  # DeletionPolicy
+    replacement: str = "Delete"  # UpdateReplacePolicy
 
 
 @dataclass(frozen=True)
@@ -74,131 +80,22 @@ class Template:
     description: str = ""
 
     def order(self) -> list[str]:
-        """Logical ids, each after all that it needs."""
-        done: list[str] = []
-        waiting = {name: set(r.needs) for name, r in self.resources.items()}
-        while waiting:
-            ready = [name for name, needs in waiting.items() if not needs - set(done)]
-            if not ready:
-                raise invalid(f"Circular dependency between resources: [{', '.join(_cycle(waiting))}]")
-            done += ready
-            for name in ready:
-                del waiting[name]
-        return done
+        """Logical ids, each after all that it needs; raises AwsError when they go round in a circle."""
+        return in_order({name: r.needs for name, r in self.resources.items()}, "resources")
 
 
-@dataclass
-class Scope:
-    """What functions can refer to while a template is evaluated."""
-
-    template: Template
-    parameters: Mapping[str, Any]
-    pseudo: Mapping[str, Any]
-    exports: Mapping[str, str]
-    zones: tuple[str, ...] = ()
-    made: dict[str, Any] = field(default_factory=dict)  # logical id -> Made
-
-    def holds(self, condition: str) -> bool:
-        """Whether a condition of the template is true."""
-        if condition not in self.template.conditions:
-            raise invalid(f"Template format error: Unresolved condition dependency {condition}")
-        return bool(self._condition(self.template.conditions[condition]))
-
-    def _condition(self, value: Any) -> bool:
-        if isinstance(value, dict) and len(value) == 1:
-            ((name, argument),) = value.items()
-            if name == "Condition":
-                return self.holds(argument)
-            if name == "Fn::Equals":
-                left, right = (self.value(v) for v in argument)
-                return _text(left) == _text(right)
-            if name == "Fn::Not":
-                return not self._condition(argument[0])
-            if name in ("Fn::And", "Fn::Or"):
-                return (all if name == "Fn::And" else any)(self._condition(v) for v in argument)
-        return _text(self.value(value)) == "true"
-
-    def value(self, value: Any) -> Any:
-        """A value of the template with its functions evaluated; raises AwsError as CloudFormation does."""
-        if isinstance(value, dict):
-            if len(value) == 1:
-                ((name, argument),) = value.items()
-                if name == "Ref" or name.startswith("Fn::"):
-                    return self._function(name, argument)
-            inner = {k: self.value(v) for k, v in value.items()}
-            return {k: v for k, v in inner.items() if v is not _NO_VALUE}
-        if isinstance(value, list):
-            return [v for v in map(self.value, value) if v is not _NO_VALUE]
-        return value
-
-    def _function(self, name: str, argument: Any) -> Any:
-        functions: dict[str, Callable[[Any], Any]] = {
-            "Ref": self.ref,
-            "Fn::GetAtt": self._get_att,
-            "Fn::Sub": self._sub,
-            "Fn::Join": lambda a: str(a[0]).join(_text(v) for v in self.value(a[1])),
-            "Fn::Select": lambda a: self.value(a[1])[int(self.value(a[0]))],
-            "Fn::Split": lambda a: _text(self.value(a[1])).split(a[0]),
-            "Fn::Base64": lambda a: base64.b64encode(_text(self.value(a)).encode()).decode(),
-            "Fn::If": lambda a: self.value(a[1] if self.holds(a[0]) else a[2]),
-            "Fn::FindInMap": self._find_in_map,
-            "Fn::ImportValue": self._import,
-            "Fn::GetAZs": lambda _: list(self.zones),
-            "Fn::Cidr": self._cidr,
-        }
-        if name not in functions:
-            raise invalid(f"Template error: the lab does not have the function {name}")
-        try:
-            return functions[name](argument)
-        except (IndexError, TypeError, ValueError, KeyError) as error:
-            raise invalid(f"Template error: {name} cannot be evaluated: {error}") from error
-
-    def ref(self, name: str) -> Any:
-        """What `Ref` gives."""
-        if name == "AWS::NoValue":
-            return _NO_VALUE
-        if name in self.pseudo:
-            return self.pseudo[name]
-        if name in self.parameters:
-            return self.parameters[name]
-        return self.made[name].id
-
-    def _get_att(self, argument: Any) -> Any:
-        resource, attribute = argument if isinstance(argument, list) else argument.split(".", 1)
-        attributes = self.made[resource].attributes
-        if attribute not in attributes:
-            kind = self.template.resources[resource].type
-            raise invalid(f"Template error: resource {resource} of type {kind} has no attribute {attribute}")
-        return attributes[attribute]
-
-    def _sub(self, argument: Any) -> str:
-        text, local = (argument[0], self.value(argument[1])) if isinstance(argument, list) else (argument, {})
-
-        def replace(found: re.Match[str]) -> str:
-            if found[1]:
-                return "${" + found[2] + "}"
-            if found[2] in local:
-                return _text(local[found[2]])
-            if "." in found[2]:
-                return _text(self._get_att(found[2]))
-            return _text(self.ref(found[2]))
-
-        return _SUB.sub(replace, text)
-
-    def _find_in_map(self, argument: list[Any]) -> Any:
-        name, first, second = (self.value(v) for v in argument)
-        return self.template.mappings[name][first][second]
-
-    def _import(self, argument: Any) -> str:
-        name = _text(self.value(argument))
-        if name not in self.exports:
-            raise invalid(f"No export named {name} found.")
-        return self.exports[name]
-
-    def _cidr(self, argument: list[Any]) -> list[str]:
-        block, count, bits = (self.value(v) for v in argument)
-        subnets = ipaddress.IPv4Network(block).subnets(new_prefix=32 - int(bits))
-        return [str(next(subnets)) for _ in range(int(count))]
+def in_order(needs: Mapping[str, Iterable[str]], what: str) -> list[str]:
+    """Names, each after those that it needs (all of which are keys); raises AwsError for a circle of `what`."""
+    done: dict[str, None] = {}
+    waiting = {name: set(wanted) for name, wanted in needs.items()}
+    while waiting:
+        ready = [name for name, wanted in waiting.items() if not wanted - done.keys()]
+        if not ready:
+            raise invalid(f"Circular dependency between {what}: [{', '.join(_cycle(waiting))}]")
+        for name in ready:
+            del waiting[name]
+            done[name] = None
+    return list(done)
 
 
 def invalid(message: str) -> AwsError:
@@ -208,49 +105,90 @@ def invalid(message: str) -> AwsError:
 
 def parse(text: str) -> Template:
     """Read a template, JSON or YAML; raises AwsError (ValidationError) in CloudFormation's words."""
-    try:
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader with fewer types
-    except yaml.YAMLError as error:
-        raise invalid(f"Template format error: YAML not well-formed. {_where(error)}") from error
-    if not isinstance(data, dict):
-        raise invalid("Template format error: unsupported structure.")
-    sections = {k: data.get(k) or {} for k in ("Resources", "Parameters", "Mappings", "Conditions", "Outputs")}
+    data = _read(text)
+    sections = {name: _mapping(data.get(name), name) for name in SECTIONS}
     if not sections["Resources"]:
         raise invalid("Template format error: At least one Resources member must be defined.")
-    if not all(isinstance(section, dict) for section in sections.values()):
-        raise invalid("Template format error: unsupported structure.")
-    resources = {}
-    for name, body in sections["Resources"].items():
-        if not isinstance(body, dict) or not isinstance(body.get("Type"), str):
-            where = f"[/Resources/{name}]"
-            raise invalid(f"Template format error: {where} Every Resources object must contain a Type member.")
-        resources[str(name)] = _resource(str(name), body, sections["Resources"])
+    for section in ("Parameters", "Mappings", "Outputs"):
+        for name, body in sections[section].items():
+            if not isinstance(body, dict):
+                raise invalid(f"Template format error: Every {section} member must be a JSON object: {name}.")
+    for name, rules in sections["Parameters"].items():
+        if not isinstance(rules.get("Type"), str):
+            raise invalid(f"Template format error: Every Parameters object must contain a Type member: {name}.")
+    for name, body in sections["Outputs"].items():
+        if "Value" not in body:
+            raise invalid(f"Template format error: Every Outputs member must contain a Value object: {name}.")
     template = Template(
         text=text,
-        resources=resources,
-        parameters={str(k): v or {} for k, v in sections["Parameters"].items()},
+        resources={name: _resource(name, body, sections["Resources"]) for name, body in sections["Resources"].items()},
+        parameters=sections["Parameters"],
         mappings=sections["Mappings"],
         conditions=sections["Conditions"],
         outputs=sections["Outputs"],
         description=str(data.get("Description") or ""),
     )
     _check_references(template)
+    _check_conditions(template)
     template.order()
     return template
 
 
-def _resource(name: str, body: dict[str, Any], all_of_them: Mapping[str, Any]) -> Resource:
+def _read(text: str) -> dict[str, Any]:
+    try:
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader with fewer types
+    except yaml.YAMLError as error:
+        raise invalid(f"Template format error: YAML not well-formed. {_where(error)}".rstrip()) from error
+    except (ValueError, TypeError, RecursionError) as error:  # a tag such as !!int before what is no number
+        raise invalid("Template format error: YAML not well-formed.") from error
+    if not isinstance(data, dict):
+        raise invalid("Template format error: unsupported structure.")
+    _check_depth(data, _MAX_DEPTH)
+    return data
+
+
+def _check_depth(value: Any, left: int) -> None:
+    """An anchor that refers to itself has no end."""
+    if left == 0:
+        raise invalid("Template format error: unsupported structure.")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_depth(inner, left - 1)
+
+
+def _mapping(value: Any, name: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise invalid(f"Template format error: {name} section must be a JSON object.")
+    return {str(key): inner for key, inner in value.items()}
+
+
+def _resource(name: str, body: Any, all_of_them: Mapping[str, Any]) -> Resource:
+    where = f"[/Resources/{name}]"
+    if not isinstance(body, dict) or not isinstance(body.get("Type"), str):
+        raise invalid(f"Template format error: {where} Every Resources object must contain a Type member.")
+    if not _NAME.fullmatch(name):
+        raise invalid(f"Template format error: Resource name {name} is non alphanumeric.")
+    if unknown := sorted(str(member) for member in set(body) - _MEMBERS):
+        raise invalid(f"Invalid template resource property '{unknown[0]}'")
     properties = body.get("Properties") or {}
+    if not isinstance(properties, dict):
+        raise invalid(f"Template format error: {where} Properties must be a JSON object.")
     depends = body.get("DependsOn") or []
-    needs = {str(d) for d in ([depends] if isinstance(depends, str) else depends)}
-    needs |= {found for found in references(properties) if found in all_of_them}
+    listed = [depends] if isinstance(depends, str) else depends
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        raise invalid(f"Template format error: {where} DependsOn must be a string or a list of strings.")
+    if missing := sorted(one for one in listed if one not in all_of_them):
+        raise _unresolved(missing, "Resources")
+    policies = []
+    for member in ("DeletionPolicy", "UpdateReplacePolicy"):
+        policy = body.get(member, "Delete")
+        if policy not in _POLICIES:
+            raise invalid(f"Template format error: Unrecognized {member} {as_text(policy)} for resource {name}")
+        policies.append(str(policy))
+    needs = {*listed, *(found for found in references(properties) if found in all_of_them)}
     return Resource(
-        name,
-        body["Type"],
-        properties,
-        frozenset(needs),
-        condition=str(body.get("Condition") or ""),
-        retained=body.get("DeletionPolicy") in ("Retain", "RetainExceptOnCreate"),
+        name, body["Type"], properties, frozenset(needs), str(body.get("Condition") or ""), policies[0], policies[1]
     )
 
 
@@ -263,80 +201,86 @@ def references(value: Any) -> Iterator[str]:
         for key, item in value.items():
             if key == "Ref" and isinstance(item, str):
                 yield item
-            elif key == "Fn::GetAtt":
-                yield str(item[0] if isinstance(item, list) else item.split(".", 1)[0])
+            elif key == "Fn::GetAtt" and (name := _first_part(item)):
+                yield name
             elif key == "Fn::Sub":
-                text, local = (item[0], item[1]) if isinstance(item, list) else (item, {})
-                names = [found[2].split(".", 1)[0] for found in _SUB.finditer(str(text)) if not found[1]]
-                yield from (n for n in names if n not in local)
-                yield from references(local)
+                yield from _in_text(item)
             else:
                 yield from references(item)
+
+
+def _first_part(argument: Any) -> str:
+    first = argument[0] if isinstance(argument, list) and argument else argument
+    return first.split(".", 1)[0] if isinstance(first, str) else ""
+
+
+def _in_text(argument: Any) -> Iterator[str]:
+    text, local = (argument[0], argument[1]) if isinstance(argument, list) and len(argument) > 1 else (argument, {})
+    if isinstance(text, str):
+        names = (found[2] for found in SUB.finditer(text) if not found[1])
+        yield from (name.split(".", 1)[0] for name in names if name not in (local or {}))
+    yield from references(local)
+
+
+def _unresolved(missing: list[str], section: str) -> AwsError:
+    listed = ", ".join(missing)
+    return invalid(
+        f"Template format error: Unresolved resource dependencies [{listed}] in the {section} block of the template"
+    )
 
 
 def _check_references(template: Template) -> None:
     known = {*template.resources, *template.parameters, *PSEUDO}
     for section, values in (
-        ("Resources", [(r.properties, r.needs) for r in template.resources.values()]),
-        ("Outputs", [(output, frozenset()) for output in template.outputs.values()]),
+        ("Resources", [r.properties for r in template.resources.values()]),
+        ("Outputs", list(template.outputs.values())),
     ):
-        used: set[str] = set()
-        for value, needs in values:
-            used |= set(references(value)) | set(needs)
-        missing = sorted(used - known)
-        if missing:
-            raise invalid(
-                f"Template format error: Unresolved resource dependencies [{', '.join(missing)}]"
-                f" in the {section} block of the template"
-            )
+        if missing := sorted({name for value in values for name in references(value)} - known):
+            raise _unresolved(missing, section)
 
 
-def parameter_values(template: Template, given: Mapping[str, str], before: Mapping[str, str]) -> dict[str, Any]:
-    """The values of all parameters: given, or as before (of an update), or the default; raises AwsError."""
-    unknown = sorted(set(given) - set(template.parameters))
-    if unknown:
-        raise invalid(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
-    texts = {}
-    for name, rules in template.parameters.items():
-        if name in given:
-            texts[name] = given[name]
-        elif name in before:
-            texts[name] = before[name]
-        elif "Default" in rules:
-            texts[name] = _text(rules["Default"])
-    missing = [name for name in template.parameters if name not in texts]
-    if missing:
-        raise invalid(f"Parameters: [{', '.join(missing)}] must have values")
-    for name, text in texts.items():
-        _check_parameter(name, text, template.parameters[name])
-    return {name: _typed(text, str(template.parameters[name].get("Type", "String"))) for name, text in texts.items()}
+def _check_conditions(template: Template) -> None:
+    """Conditions refer to parameters and to each other only, and not in a circle."""
+    needs = {name: set(_conditions_in(value)) for name, value in template.conditions.items()}
+    used = {r.condition for r in template.resources.values() if r.condition}
+    used |= {as_text(output["Condition"]) for output in template.outputs.values() if "Condition" in output}
+    for inner in (*needs.values(), used, *(_ifs_in(r.properties) for r in template.resources.values()),
+                  _ifs_in(template.outputs)):  # fmt: skip
+        if missing := sorted(set(inner) - set(template.conditions)):
+            raise invalid(f"Template format error: Unresolved condition dependency {missing[0]}")
+    if wrong := sorted(set(references(template.conditions)) - {*template.parameters, *PSEUDO}):
+        listed = ", ".join(wrong)
+        raise invalid(f"Template format error: Unresolved dependencies [{listed}]. Cannot reference resources in the"
+                      " Conditions block of the template")  # fmt: skip
+    in_order(needs, "conditions")
 
 
-def _check_parameter(name: str, text: str, rules: Mapping[str, Any]) -> None:
-    allowed = [_text(v) for v in rules.get("AllowedValues") or []]
-    if allowed and text not in allowed:
-        raise invalid(f"Parameter '{name}' must be one of AllowedValues")
-    pattern = rules.get("AllowedPattern")
-    if pattern and not re.fullmatch(str(pattern), text):
-        raise invalid(rules.get("ConstraintDescription") or f"Parameter {name} failed to satisfy constraint: {pattern}")
-    if rules.get("Type") == "Number" and not re.fullmatch(r"-?\d+(\.\d+)?", text):
-        raise invalid(f"Parameter '{name}' must be a number.")
+def _conditions_in(value: Any) -> Iterator[str]:
+    """The conditions that a condition refers to."""
+    yield from _named(value, "Condition", lambda item: item)
 
 
-def _typed(text: str, kind: str) -> Any:
-    if kind == "CommaDelimitedList" or kind.startswith("List<"):
-        return [item.strip() for item in text.split(",")] if text else []
-    return text
+def _ifs_in(value: Any) -> Iterator[str]:
+    """The conditions that a value's Fn::If ask for."""
+    yield from _named(value, "Fn::If", lambda item: item[0] if isinstance(item, list) and item else None)
 
 
-def _text(value: Any) -> str:
+def _named(value: Any, key: str, name: Callable[[Any], Any]) -> Iterator[str]:
+    for inner in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
+        yield from _named(inner, key, name)
+    if isinstance(value, dict) and len(value) == 1 and key in value and isinstance(name(value[key]), str):
+        yield name(value[key])
+
+
+def as_text(value: Any) -> str:
+    """A value as CloudFormation writes it into a text."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+    return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
 
 
 def _cycle(waiting: Mapping[str, Iterable[str]]) -> list[str]:
-    """The resources of one cycle: each still waits for another that waits."""
+    """The names of one circle: each still waits for another that waits."""
     path = [next(iter(waiting))]
     while True:
         following = next(need for need in sorted(waiting[path[-1]]) if need in waiting)

@@ -6,34 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from importlib import import_module
 
 from islanding.lab.region.mends import patching
 from islanding.lab.region.mends.patching import Known
 
-
-@cache
-def _put_in_place() -> None:
-    """Mend moto's classes, once in a process; here and not above, because importing them takes a second."""
-    from islanding.lab.region.mends import (
-        acls,
-        addresses,
-        endpoints,
-        groups,
-        interfaces,
-        launching,
-        peering,
-        public,
-        routes,
-        scaling,
-        vpcs,
-    )
-
-    # The interfaces' mend wraps that of their addresses: it looks at the interface when it has its address.
-    for module in (addresses, interfaces, public, endpoints, routes, peering, groups, vpcs, acls, launching, scaling):
-        module.install()
-
-
+# Each mends moto's classes when it is imported, once in a process: not here, because importing moto's takes a second.
+# The interfaces' mend wraps that of their addresses: it looks at the interface when it has its address.
+_MODULES = (
+    "addresses", "interfaces", "public", "endpoints", "routes", "peering", "groups", "vpcs", "acls", "launching",
+    "scaling", "scaling_calls",
+)  # fmt: skip
 _made: set[tuple[str, str]] = set()
 
 
@@ -50,10 +33,15 @@ def install(
     """
     with patching.lock:
         if limits is not None or images is not None:
-            patching.know(account, region, Known(dict(limits or {}), dict(images or {})))
+            before = patching.known_of(account, region)
+            kept = Known(
+                dict(before.limits if limits is None else limits), dict(before.images if images is None else images)
+            )
+            patching.know(account, region, kept)
         elif (account, region) in _made:
             return
-        _put_in_place()
+        for name in _MODULES:
+            import_module(f"{__name__}.{name}")
         from moto.ec2.models import ec2_backends
 
         from islanding.lab.region.mends import images as amis

@@ -12,19 +12,19 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
+from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, COVERED_ENDPOINT_SERVICES, VPCBackend, VPCEndPoint
+from moto.ec2.responses.vpcs import VPCs
+
 from islanding.lab.region.mends import interfaces
 from islanding.lab.region.mends.patching import ec2_error, locked, mend
+from islanding.lab.vpc import service_names
 
 GATEWAY_SERVICES = ("s3", "dynamodb")
-_TWO_NAMES = {"ecr.api": "api.ecr", "ecr.dkr": "dkr.ecr"}  # a service's name, and how its host names begin
 
 
-def private_name(service_name: str) -> str:
+def private_name(service_name: str, region: str) -> str:
     """The DNS name that private DNS takes over: `ecr.api` is asked for at api.ecr.REGION.amazonaws.com."""
-    _com, _amazonaws, region, service = service_name.split(".", 3)
-    if service == "ecr.dkr":
-        return f"*.dkr.ecr.{region}.amazonaws.com"
-    return f"{_TWO_NAMES.get(service, service)}.{region}.amazonaws.com"
+    return next(iter(service_names.private_names(service_name, region)), service_name)
 
 
 def is_interface(endpoint: Any) -> bool:
@@ -39,8 +39,6 @@ def of_vpc(backend: Any, vpc: str) -> list[Any]:
 
 def check_service(backend: Any, name: str, kind: str) -> None:
     """Refuse services that there are none of in this Region, or not by that type of endpoint."""
-    from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, COVERED_ENDPOINT_SERVICES
-
     begin = f"com.amazonaws.{backend.region_name}."
     service = name.removeprefix(begin)
     known = service in (*AWS_ENDPOINT_SERVICES, *COVERED_ENDPOINT_SERVICES) or service.startswith("vpce-svc-")
@@ -66,7 +64,7 @@ def check_private_dns(backend: Any, vpc_id: str, service_name: str, besides: str
             raise ec2_error(
                 "InvalidParameter",
                 "private-dns-enabled cannot be set because there is already a conflicting DNS domain for"
-                f" {private_name(service_name)} in the VPC {vpc_id}",
+                f" {private_name(service_name, backend.region_name)} in the VPC {vpc_id}",
             )
 
 
@@ -130,108 +128,106 @@ def _check_subnets(backend: Any, vpc_id: str, subnet_ids: Iterable[str]) -> None
 
 def entries(backend: Any, endpoint: Any) -> list[dict[str, str]]:
     """DNS names of an interface endpoint: for the Region, for each zone, and the private one."""
-    service = endpoint.service_name.split(".", 3)[3]
-    end = f"{_TWO_NAMES.get(service, service)}.{backend.region_name}.vpce.amazonaws.com"
-    host = f"{endpoint.id}-{zlib.crc32(endpoint.id.encode()):08x}"
-    zones = dict.fromkeys(backend.get_subnet(s).availability_zone for s in endpoint.subnet_ids)
+    service, region = endpoint.service_name, backend.region_name
+    zones = tuple(dict.fromkeys(str(backend.get_subnet(s).availability_zone) for s in endpoint.subnet_ids))
     zone = f"Z{zlib.crc32(service.encode()):012X}"
-    names = [f"{host}.{end}", *(f"{host}-{z}.{end}" for z in zones)]
+    names = service_names.endpoint_names(endpoint.id, service, region, zones)
     found = [{"DnsName": name, "HostedZoneId": zone} for name in names]
     if endpoint.private_dns_enabled:
-        found.append({"DnsName": private_name(endpoint.service_name), "HostedZoneId": endpoint.private_zone})
+        private = service_names.private_names(service, region)
+        found += [{"DnsName": name, "HostedZoneId": endpoint.private_zone} for name in private]
     return found
 
 
-def install() -> None:
-    """Put them in place."""
-    from moto.ec2.models.vpcs import VPCBackend, VPCEndPoint
-    from moto.ec2.responses.vpcs import VPCs
+@mend(VPCBackend, "create_vpc_endpoint")
+@locked
+def _create(
+    theirs: Any, self: Any, vpc_id: str, service_name: str, endpoint_type: str | None, *args: Any, **kwargs: Any
+) -> Any:
+    # Named as moto's API layer calls it; positional arguments are moto's own CloudFormation's, which is not used.
+    self.get_vpc(vpc_id)
+    kind = str(endpoint_type or "Gateway")
+    check_service(self, service_name, kind)
+    _check_policy(kwargs.get("policy_document"))
+    if kind != "Interface":
+        return _gateway(theirs, self, vpc_id, service_name, kind, kwargs)
+    subnets, groups = list(kwargs.get("subnet_ids") or []), list(kwargs.get("security_group_ids") or [])
+    _check_subnets(self, vpc_id, subnets)
+    if subnets:
+        interfaces.check_groups(self, self.get_subnet(subnets[0]), groups)
+    if kwargs.get("private_dns_enabled"):
+        check_private_dns(self, vpc_id, service_name)
+    groups = groups or [self.get_default_security_group(vpc_id).id]
+    made = theirs(
+        self, vpc_id, service_name, kind, *args,
+        **{**kwargs, "subnet_ids": [], "route_table_ids": [], "security_group_ids": groups},
+    )  # fmt: skip
+    cards: list[str] = []
+    try:
+        cards += [_card(self, made, self.get_subnet(s)) for s in subnets]
+    except Exception:
+        interfaces.remove(self, cards)
+        self.vpc_end_points.pop(made.id, None)
+        raise
+    made.subnet_ids, made.network_interface_ids = subnets, cards
+    made.private_zone = "Z" + secrets.token_hex(6).upper()
+    made.dns_entries = entries(self, made)
+    return made
 
-    @mend(VPCBackend, "create_vpc_endpoint")
-    @locked
-    def create(
-        theirs: Any, self: Any, vpc_id: str, service_name: str, endpoint_type: str | None, *args: Any, **kwargs: Any
-    ) -> Any:
-        # Named as moto's API layer calls it; positional arguments are moto's own CloudFormation's, which is not used.
-        self.get_vpc(vpc_id)
-        kind = str(endpoint_type or "Gateway")
-        check_service(self, service_name, kind)
-        _check_policy(kwargs.get("policy_document"))
-        if kind != "Interface":
-            return _gateway(theirs, self, vpc_id, service_name, kind, kwargs)
-        subnets, groups = list(kwargs.get("subnet_ids") or []), list(kwargs.get("security_group_ids") or [])
-        _check_subnets(self, vpc_id, subnets)
-        if subnets:
-            interfaces.check_groups(self, self.get_subnet(subnets[0]), groups)
-        if kwargs.get("private_dns_enabled"):
-            check_private_dns(self, vpc_id, service_name)
-        groups = groups or [self.get_default_security_group(vpc_id).id]
-        made = theirs(
-            self, vpc_id, service_name, kind, *args,
-            **{**kwargs, "subnet_ids": [], "route_table_ids": [], "security_group_ids": groups},
-        )  # fmt: skip
-        cards: list[str] = []
-        try:
-            cards += [_card(self, made, self.get_subnet(s)) for s in subnets]
-        except Exception:
-            interfaces.remove(self, cards)
-            self.vpc_end_points.pop(made.id, None)
-            raise
-        made.subnet_ids, made.network_interface_ids = subnets, cards
-        made.private_zone = "Z" + secrets.token_hex(6).upper()
-        made.dns_entries = entries(self, made)
-        return made
 
-    @mend(VPCBackend, "modify_vpc_endpoint")
-    @locked
-    def modify(theirs: Any, self: Any, vpc_id: str, policy_doc: str, **changes: Any) -> None:
-        endpoint = self.get_vpc_end_point(vpc_id)
-        _check_policy(policy_doc)
-        added, removed = (
-            {what: list(changes.get(f"{verb}_{what}") or []) for what in ("subnets", "route_tables", "security_groups")}
-            for verb in ("add", "remove")
-        )
-        if is_interface(endpoint):
-            _modify_cards(self, endpoint, added, removed)
-        else:
-            _add_routes(self, endpoint, [t for t in added["route_tables"] if t not in endpoint.route_table_ids])
-            _remove_routes(self, endpoint, removed["route_tables"])
-        theirs(self, vpc_id, policy_doc, **changes)
-        if is_interface(endpoint):
-            groups = [self.get_security_group_from_id(g) for g in endpoint.security_group_ids]
-            for eni in (self.enis[i] for i in endpoint.network_interface_ids):
-                eni._group_set = groups or eni._group_set
-            endpoint.dns_entries = entries(self, endpoint)
+@mend(VPCBackend, "modify_vpc_endpoint")
+@locked
+def _modify(theirs: Any, self: Any, vpc_id: str, policy_doc: str, **changes: Any) -> None:
+    endpoint = self.get_vpc_end_point(vpc_id)
+    _check_policy(policy_doc)
+    added, removed = (
+        {what: list(changes.get(f"{verb}_{what}") or []) for what in ("subnets", "route_tables", "security_groups")}
+        for verb in ("add", "remove")
+    )
+    if is_interface(endpoint):
+        _modify_cards(self, endpoint, added, removed)
+    else:
+        _add_routes(self, endpoint, [t for t in added["route_tables"] if t not in endpoint.route_table_ids])
+        _remove_routes(self, endpoint, removed["route_tables"])
+    theirs(self, vpc_id, policy_doc, **changes)
+    if is_interface(endpoint):
+        groups = [self.get_security_group_from_id(g) for g in endpoint.security_group_ids]
+        for eni in (self.enis[i] for i in endpoint.network_interface_ids):
+            eni._group_set = groups or eni._group_set
+        endpoint.dns_entries = entries(self, endpoint)
 
-    @mend(VPCs, "modify_vpc_endpoint")
-    @locked
-    def modify_dns(theirs: Any, self: Any) -> Any:
-        endpoint = self.ec2_backend.get_vpc_end_point(self._get_param("VpcEndpointId"))
-        wanted = self._get_param("PrivateDnsEnabled")
-        on = str(wanted).lower() == "true"
-        if on and not endpoint.private_dns_enabled:
-            check_private_dns(self.ec2_backend, endpoint.vpc_id, endpoint.service_name, endpoint.id)
-        answer = theirs(self)
-        if wanted is not None and is_interface(endpoint):
-            endpoint.private_dns_enabled = on
-            endpoint.dns_entries = entries(self.ec2_backend, endpoint)
-        if str(self._get_param("ResetPolicy")).lower() == "true":
-            endpoint.policy_document = json.dumps(VPCEndPoint.DEFAULT_POLICY)
-        return answer
 
-    @mend(VPCBackend, "delete_vpc_endpoints")
-    @locked
-    def delete(_theirs: Any, self: Any, vpce_ids: list[str] | None = None) -> None:
-        for endpoint in [self.get_vpc_end_point(e) for e in vpce_ids or []]:
-            interfaces.remove(self, list(endpoint.network_interface_ids))
-            _remove_routes(self, endpoint, list(self.route_tables))
-            endpoint.state = "deleted"
-            self.vpc_end_points.pop(endpoint.id, None)
+@mend(VPCs, "modify_vpc_endpoint")
+@locked
+def _modify_dns(theirs: Any, self: Any) -> Any:
+    endpoint = self.ec2_backend.get_vpc_end_point(self._get_param("VpcEndpointId"))
+    wanted = self._get_param("PrivateDnsEnabled")
+    on = str(wanted).lower() == "true"
+    if on and not endpoint.private_dns_enabled:
+        check_private_dns(self.ec2_backend, endpoint.vpc_id, endpoint.service_name, endpoint.id)
+    answer = theirs(self)
+    if wanted is not None and is_interface(endpoint):
+        endpoint.private_dns_enabled = on
+        endpoint.dns_entries = entries(self.ec2_backend, endpoint)
+    if str(self._get_param("ResetPolicy")).lower() == "true":
+        endpoint.policy_document = json.dumps(VPCEndPoint.DEFAULT_POLICY)
+    return answer
 
-    @mend(VPCEndPoint, "get_filter_value")
-    def filter_value(theirs: Any, self: Any, filter_name: str, method_name: str | None = None) -> Any:
-        mine = {"vpc-id": self.vpc_id, "service-name": self.service_name, "vpc-endpoint-id": self.id}
-        return mine[filter_name] if filter_name in mine else theirs(self, filter_name, method_name)
+
+@mend(VPCBackend, "delete_vpc_endpoints")
+@locked
+def _delete(_theirs: Any, self: Any, vpce_ids: list[str] | None = None) -> None:
+    for endpoint in [self.get_vpc_end_point(e) for e in vpce_ids or []]:
+        interfaces.remove(self, list(endpoint.network_interface_ids))
+        _remove_routes(self, endpoint, list(self.route_tables))
+        endpoint.state = "deleted"
+        self.vpc_end_points.pop(endpoint.id, None)
+
+
+@mend(VPCEndPoint, "get_filter_value")
+def _filter_value(theirs: Any, self: Any, filter_name: str, method_name: str | None = None) -> Any:
+    mine = {"vpc-id": self.vpc_id, "service-name": self.service_name, "vpc-endpoint-id": self.id}
+    return mine[filter_name] if filter_name in mine else theirs(self, filter_name, method_name)
 
 
 def _gateway(theirs: Any, backend: Any, vpc_id: str, service_name: str, kind: str, kwargs: dict[str, Any]) -> Any:
@@ -253,9 +249,7 @@ def _gateway(theirs: Any, backend: Any, vpc_id: str, service_name: str, kind: st
     return made
 
 
-def _modify_cards(
-    backend: Any, endpoint: Any, added: dict[str, list[str]], removed: dict[str, list[str]]
-) -> None:
+def _modify_cards(backend: Any, endpoint: Any, added: dict[str, list[str]], removed: dict[str, list[str]]) -> None:
     """Interfaces in subnets that are added, none in those that are removed."""
     going = set(removed["subnets"])
     keep = [s for s in endpoint.subnet_ids if s not in going]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from moto.ec2.models.security_groups import SecurityGroupBackend
+
 from islanding.lab.region.mends.patching import mend
 
 _NAMES = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "all": "-1"}
@@ -27,25 +29,22 @@ def users(backend: Any, group: Any) -> list[str]:
     return found
 
 
-def install() -> None:
-    """Put them in place."""
-    from moto.ec2.models.security_groups import SecurityGroupBackend
+@mend(SecurityGroupBackend, "_iterate_security_rules")
+def _rules(
+    theirs: Any, self: Any, ip_protocol: str, group_id: str, from_port: Any, to_port: Any, *args: Any, **kwargs: Any
+) -> Iterator[Any]:
+    protocol = _NAMES.get(str(ip_protocol).lower(), str(ip_protocol).lower())
+    ports = (None, None) if protocol == "-1" else (from_port, to_port)
+    found: Iterator[Any] = theirs(self, protocol, group_id, *ports, *args, **kwargs)
+    return found
 
-    @mend(SecurityGroupBackend, "_iterate_security_rules")
-    def rules(
-        theirs: Any, self: Any, ip_protocol: str, group_id: str, from_port: Any, to_port: Any, *args: Any, **kwargs: Any
-    ) -> Iterator[Any]:
-        protocol = _NAMES.get(str(ip_protocol).lower(), str(ip_protocol).lower())
-        ports = (None, None) if protocol == "-1" else (from_port, to_port)
-        found: Iterator[Any] = theirs(self, protocol, group_id, *ports, *args, **kwargs)
-        return found
 
-    @mend(SecurityGroupBackend, "create_security_group")
-    def create(theirs: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        """A VPC's own first group lets in what comes from itself."""
-        group = theirs(self, *args, **kwargs)
-        if group.is_default and not group.ingress_rules:
-            self.authorize_security_group_ingress(
-                group.id, "-1", None, None, [], source_groups=[{"GroupId": group.id}], vpc_id=group.vpc_id
-            )
-        return group
+@mend(SecurityGroupBackend, "create_security_group")
+def _create(theirs: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+    """A VPC's own first group lets in what comes from itself."""
+    group = theirs(self, *args, **kwargs)
+    if group.is_default and not group.ingress_rules:
+        self.authorize_security_group_ingress(
+            group.id, "-1", None, None, [], source_groups=[{"GroupId": group.id}], vpc_id=group.vpc_id
+        )
+    return group

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from islanding.lab.region.mends.patching import known, lock
@@ -16,12 +15,11 @@ def register(backend: Any) -> None:
     from moto.ec2.models.amis import Ami
 
     with lock:
-        for image, name in known(backend).images.items():
-            if image in backend.amis and backend.amis[image].name == name:
-                continue
-            owner = next((o for begin, o in _OWNERS.items() if name.startswith(begin)), backend.account_id)
-            with contextlib.suppress(KeyError):
+        if known(backend).images:  # moto's list of Amazon's is of some day, and the lab could not boot them
+            for image in [i for i, ami in backend.amis.items() if ami.owner_alias == "amazon"]:
                 del backend.amis[image]
+        for image, name in known(backend).images.items():
+            owner = next((o for begin, o in _OWNERS.items() if name.startswith(begin)), backend.account_id)
             backend.amis[image] = Ami(
                 backend,
                 image,

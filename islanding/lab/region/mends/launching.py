@@ -10,6 +10,9 @@ import contextvars
 import re
 from typing import Any
 
+from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.responses.instances import InstanceResponse
+
 from islanding.lab.region.mends import addresses
 from islanding.lab.region.mends.patching import ec2_error, known, locked, mend
 
@@ -100,41 +103,37 @@ def _undo(backend: Any, reservations: set[str], interfaces: set[str]) -> None:
             eni.instance.detach_eni(eni)
 
 
-def install() -> None:
-    """Put them in place."""
-    from moto.ec2.models.instances import InstanceBackend
-    from moto.ec2.responses.instances import InstanceResponse
+@mend(InstanceResponse, "run_instances")
+def _answer(theirs: Any, self: Any) -> Any:
+    most = _most.set(int(self._get_param("MaxCount") or 0))
+    try:
+        return theirs(self)
+    finally:
+        _most.reset(most)
 
-    @mend(InstanceResponse, "run_instances")
-    def answer(theirs: Any, self: Any) -> Any:
-        most = _most.set(int(self._get_param("MaxCount") or 0))
-        try:
-            return theirs(self)
-        finally:
-            _most.reset(most)
 
-    @mend(InstanceBackend, "run_instances")
-    @locked
-    def run(
-        theirs: Any, self: Any, image_id: str, count: int, user_data: Any, security_group_names: list[str],
-        **kwargs: Any,
-    ) -> Any:  # fmt: skip
-        count = int(count)
-        from_template(self, kwargs)
-        subnet = _check(self, image_id, kwargs)
-        count = _count(self, subnet, count, max(count, _most.get()))
-        profile = kwargs.pop("template_profile", {})
-        before = (set(self.reservations), set(self.enis))
-        try:
-            made = theirs(self, image_id, count, user_data, security_group_names, **kwargs)
-        except Exception:
-            _undo(self, *before)
-            raise
-        name = kwargs.get("iam_instance_profile_name") or profile.get("Name")
-        arn = kwargs.get("iam_instance_profile_arn") or profile.get("Arn")
-        for instance in made.instances if profile else made.instances[1:]:
-            if name or arn:  # moto's API layer does the first one of a call that names a profile
-                self.associate_iam_instance_profile(
-                    instance_id=instance.id, iam_instance_profile_name=name, iam_instance_profile_arn=arn
-                )
-        return made
+@mend(InstanceBackend, "run_instances")
+@locked
+def _run(
+    theirs: Any, self: Any, image_id: str, count: int, user_data: Any, security_group_names: list[str],
+    **kwargs: Any,
+) -> Any:  # fmt: skip
+    count = int(count)
+    from_template(self, kwargs)
+    subnet = _check(self, image_id, kwargs)
+    count = _count(self, subnet, count, max(count, _most.get()))
+    profile = kwargs.pop("template_profile", {})
+    before = (set(self.reservations), set(self.enis))
+    try:
+        made = theirs(self, image_id, count, user_data, security_group_names, **kwargs)
+    except Exception:
+        _undo(self, *before)
+        raise
+    name = kwargs.get("iam_instance_profile_name") or profile.get("Name")
+    arn = kwargs.get("iam_instance_profile_arn") or profile.get("Arn")
+    for instance in made.instances if profile else made.instances[1:]:
+        if name or arn:  # moto's API layer does the first one of a call that names a profile
+            self.associate_iam_instance_profile(
+                instance_id=instance.id, iam_instance_profile_name=name, iam_instance_profile_arn=arn
+            )
+    return made

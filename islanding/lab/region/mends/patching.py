@@ -24,13 +24,18 @@ _known: dict[tuple[str, str], Known] = {}
 
 
 def know(account: str, region: str, known: Known) -> None:
-    """Keep what the lab says of an account's EC2; of all accounts that nothing is said of, when both are empty."""
+    """Keep what the lab says of an account's EC2."""
     _known[account, region] = known
+
+
+def known_of(account: str, region: str) -> Known:
+    """What the lab has said of an account's EC2 in a Region."""
+    return _known.get((account, region), Known())
 
 
 def known(backend: Any) -> Known:
     """What the lab has said of the account of one of moto's backends."""
-    return _known.get((str(backend.account_id), str(backend.region_name))) or _known.get(("", "")) or Known()
+    return known_of(str(backend.account_id), str(backend.region_name))
 
 
 def mend(owner: type, name: str) -> Callable[[Callable[..., Any]], None]:

@@ -8,6 +8,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from moto.core.responses import ActionResult
+from moto.ec2.models.vpc_peering_connections import VPCPeeringConnectionBackend
+from moto.ec2.responses.vpc_peering_connections import VPCPeeringConnections
+
 from islanding.lab.region.mends.patching import ec2_error, locked, mend
 
 _ALIVE = ("initiating-request", "pending-acceptance", "provisioning", "active")
@@ -45,42 +49,38 @@ def values(peering: Any, name: str) -> list[str] | None:
 _INFO = {"vpc-id": "VpcId", "owner-id": "OwnerId", "cidr-block": "CidrBlock"}
 
 
-def install() -> None:
-    """Put them in place."""
-    from moto.core.responses import ActionResult
-    from moto.ec2.models.vpc_peering_connections import VPCPeeringConnectionBackend
-    from moto.ec2.responses.vpc_peering_connections import VPCPeeringConnections
+@mend(VPCPeeringConnectionBackend, "create_vpc_peering_connection")
+@locked
+def _create(theirs: Any, self: Any, vpc: Any, peer_vpc: Any, *args: Any, **kwargs: Any) -> Any:
+    ends = {vpc.id, peer_vpc.id}
+    for other in list(self.vpc_pcxs.values()):
+        if {other.vpc.id, other.peer_vpc.id} == ends and other.status["Code"] in _ALIVE:
+            raise ec2_error(
+                "VpcPeeringConnectionAlreadyExists",
+                f"A VPC peering connection already exists between {vpc.id} and {peer_vpc.id}: {other.id}",
+            )
+    made = theirs(self, vpc, peer_vpc, *args, **kwargs)
+    if overlap(vpc, peer_vpc):
+        made._status.code, made._status.message = "failed", _INCORRECT
+    return made
 
-    @mend(VPCPeeringConnectionBackend, "create_vpc_peering_connection")
-    @locked
-    def create(theirs: Any, self: Any, vpc: Any, peer_vpc: Any, *args: Any, **kwargs: Any) -> Any:
-        ends = {vpc.id, peer_vpc.id}
-        for other in list(self.vpc_pcxs.values()):
-            if {other.vpc.id, other.peer_vpc.id} == ends and other.status["Code"] in _ALIVE:
-                raise ec2_error(
-                    "VpcPeeringConnectionAlreadyExists",
-                    f"A VPC peering connection already exists between {vpc.id} and {peer_vpc.id}: {other.id}",
-                )
-        made = theirs(self, vpc, peer_vpc, *args, **kwargs)
-        if overlap(vpc, peer_vpc):
-            made._status.code, made._status.message = "failed", _INCORRECT
-        return made
 
-    @mend(VPCPeeringConnectionBackend, "delete_vpc_peering_connection")
-    @locked
-    def delete(theirs: Any, self: Any, vpc_pcx_id: str) -> Any:
-        code = self.get_vpc_peering_connection(vpc_pcx_id).status["Code"]
-        if code in ("deleted", "deleting", "rejected", "failed", "expired"):
-            raise ec2_error("InvalidStateTransition", f"Invalid state transition for {vpc_pcx_id}, attempted to"
-                            f" transition from {code} to deleting")  # fmt: skip
-        return theirs(self, vpc_pcx_id)
+@mend(VPCPeeringConnectionBackend, "delete_vpc_peering_connection")
+@locked
+def _delete(theirs: Any, self: Any, vpc_pcx_id: str) -> Any:
+    code = self.get_vpc_peering_connection(vpc_pcx_id).status["Code"]
+    if code in ("deleted", "deleting", "rejected", "failed", "expired"):
+        raise ec2_error("InvalidStateTransition", f"Invalid state transition for {vpc_pcx_id}, attempted to"
+                        f" transition from {code} to deleting")  # fmt: skip
+    return theirs(self, vpc_pcx_id)
 
-    @mend(VPCPeeringConnections, "describe_vpc_peering_connections")
-    def describe(_theirs: Any, self: Any) -> Any:
-        backend, ids = self.ec2_backend, self._get_param("VpcPeeringConnectionIds", [])
-        found = [backend.get_vpc_peering_connection(i) for i in ids] or list(backend.vpc_pcxs.values())
-        for name, wanted in self._filters_from_querystring().items():
-            if found and values(found[0], name) is None:
-                raise ec2_error("InvalidParameterValue", f"The filter '{name}' is invalid")
-            found = [p for p in found if set(values(p, name) or ()) & set(wanted)]
-        return ActionResult({"VpcPeeringConnections": found})
+
+@mend(VPCPeeringConnections, "describe_vpc_peering_connections")
+def _describe(_theirs: Any, self: Any) -> Any:
+    backend, ids = self.ec2_backend, self._get_param("VpcPeeringConnectionIds", [])
+    found = [backend.get_vpc_peering_connection(i) for i in ids] or list(backend.vpc_pcxs.values())
+    for name, wanted in self._filters_from_querystring().items():
+        if found and values(found[0], name) is None:
+            raise ec2_error("InvalidParameterValue", f"The filter '{name}' is invalid")
+        found = [p for p in found if set(values(p, name) or ()) & set(wanted)]
+    return ActionResult({"VpcPeeringConnections": found})

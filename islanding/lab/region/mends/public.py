@@ -8,6 +8,10 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces, nat_gateways
+from moto.ec2.models.internet_gateways import InternetGatewayBackend
+from moto.ec2.models.nat_gateways import NatGatewayBackend
+
 from islanding.lab.region.mends import interfaces
 from islanding.lab.region.mends.patching import ec2_error, lock, locked, mend
 
@@ -33,65 +37,67 @@ def has_internet_gateway(backend: Any, vpc: str) -> bool:
     return any(gateway.vpc is not None and gateway.vpc.id == vpc for gateway in gateways)
 
 
-def install() -> None:
-    """Put them in place."""
-    from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces, nat_gateways
-    from moto.ec2.models.internet_gateways import InternetGatewayBackend
-    from moto.ec2.models.nat_gateways import NatGatewayBackend
+def _nothing(*_: Any, **__: Any) -> str:
+    """No address is asked for: it will be the subnet's lowest."""
+    return ""
 
-    elastic_ip_addresses.random_ip = next_public
-    elastic_network_interfaces.random_public_ip = next_public
-    nat_gateways.random_private_ip = lambda _cidr=None, ipv6=False: ""  # none asked for: the subnet's lowest
 
-    @mend(elastic_ip_addresses.ElasticAddressBackend, "associate_address")
-    @locked
-    def associate(theirs: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-        """An address that moves lets go of where it was; one that takes another's place gives that one back."""
-        before = {a.allocation_id: a.eni for a in self.addresses}
-        address = theirs(self, *args, **kwargs)
-        old = before.get(address.allocation_id)
-        if old is not None and old is not address.eni:
-            old.public_ip = None
-        for other in self.addresses:
-            if other is not address and other.eni is address.eni and address.eni is not None:
-                other.eni = other.instance = other.association_id = None
-        if address.eni is not None and address.eni.instance is not None:
-            address.instance = address.eni.instance
-        return address
+for _module, _name, _ours in (
+    (elastic_ip_addresses, "random_ip", next_public),
+    (elastic_network_interfaces, "random_public_ip", next_public),
+    (nat_gateways, "random_private_ip", _nothing),
+):
+    setattr(_module, _name, _ours)
 
-    @mend(NatGatewayBackend, "create_nat_gateway")
-    @locked
-    def create_nat(theirs: Any, self: Any, subnet_id: str, *args: Any, **kwargs: Any) -> Any:
-        subnet = self.get_subnet(subnet_id)
-        public = (kwargs.get("connectivity_type") or "public") == "public"
-        if public and not kwargs.get("allocation_id"):
-            raise ec2_error("MissingParameter", "The request must include the AllocationId parameter.")
-        if public and not has_internet_gateway(self, subnet.vpc_id):
-            raise ec2_error(
-                "Gateway.NotAttached", f"Network {subnet.vpc_id} has no Internet gateway attached"
-            )
-        made = theirs(self, subnet_id, *args, **kwargs)
-        eni = made._eni
-        eni.interface_type, eni.requester_managed, eni.status = "nat_gateway", True, "in-use"
-        eni.description = f"Interface for NAT Gateway {made.id}"
-        eni.source_dest_check = False
-        made.private_ip = eni.private_ip_address
-        return made
 
-    @mend(NatGatewayBackend, "delete_nat_gateway")
-    @locked
-    def delete_nat(theirs: Any, self: Any, nat_gateway_id: str) -> Any:
-        if nat_gateway_id not in self.nat_gateways:
-            raise ec2_error("NatGatewayNotFound", f"NatGateway {nat_gateway_id} was not found")
-        gone = theirs(self, nat_gateway_id)
-        interfaces.remove(self, [gone._eni.id])
-        return gone
+@mend(elastic_ip_addresses.ElasticAddressBackend, "associate_address")
+@locked
+def _associate(theirs: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+    """An address that moves lets go of where it was; one that takes another's place gives that one back."""
+    before = {a.allocation_id: a.eni for a in self.addresses}
+    address = theirs(self, *args, **kwargs)
+    old = before.get(address.allocation_id)
+    if old is not None and old is not address.eni:
+        old.public_ip = None
+    for other in self.addresses:
+        if other is not address and other.eni is address.eni and address.eni is not None:
+            other.eni = other.instance = other.association_id = None
+    if address.eni is not None and address.eni.instance is not None:
+        address.instance = address.eni.instance
+    return address
 
-    @mend(InternetGatewayBackend, "attach_internet_gateway")
-    @locked
-    def attach(theirs: Any, self: Any, internet_gateway_id: str, vpc_id: str) -> Any:
-        if has_internet_gateway(self, self.get_vpc(vpc_id).id):
-            raise ec2_error(
-                "InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached"
-            )
-        return theirs(self, internet_gateway_id, vpc_id)
+
+@mend(NatGatewayBackend, "create_nat_gateway")
+@locked
+def _create_nat(theirs: Any, self: Any, subnet_id: str, *args: Any, **kwargs: Any) -> Any:
+    subnet = self.get_subnet(subnet_id)
+    public = (kwargs.get("connectivity_type") or "public") == "public"
+    if public and not kwargs.get("allocation_id"):
+        raise ec2_error("MissingParameter", "The request must include the AllocationId parameter.")
+    if public and not has_internet_gateway(self, subnet.vpc_id):
+        raise ec2_error("Gateway.NotAttached", f"Network {subnet.vpc_id} has no Internet gateway attached")
+    made = theirs(self, subnet_id, *args, **kwargs)
+    eni = made._eni
+    eni.interface_type, eni.requester_managed, eni.status = "nat_gateway", True, "in-use"
+    eni.description = f"Interface for NAT Gateway {made.id}"
+    eni.source_dest_check = False
+    made.private_ip = eni.private_ip_address
+    return made
+
+
+@mend(NatGatewayBackend, "delete_nat_gateway")
+@locked
+def _delete_nat(theirs: Any, self: Any, nat_gateway_id: str) -> Any:
+    if nat_gateway_id not in self.nat_gateways:
+        raise ec2_error("NatGatewayNotFound", f"NatGateway {nat_gateway_id} was not found")
+    gone = theirs(self, nat_gateway_id)
+    interfaces.remove(self, [gone._eni.id])
+    return gone
+
+
+@mend(InternetGatewayBackend, "attach_internet_gateway")
+@locked
+def _attach(theirs: Any, self: Any, internet_gateway_id: str, vpc_id: str) -> Any:
+    if has_internet_gateway(self, self.get_vpc(vpc_id).id):
+        raise ec2_error("InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached")
+    return theirs(self, internet_gateway_id, vpc_id)

@@ -46,9 +46,7 @@ def _delete_security_group(call: Call) -> None:
     if group is None:
         return
     if group.is_default:
-        raise AwsError(
-            "CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user'
-        )
+        raise AwsError("CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user')
     if groups.users(call.ec2, group):
         raise AwsError("DependencyViolation", f"resource {group.id} has a dependent object")
 
@@ -105,23 +103,22 @@ def _delete_route_table(call: Call) -> None:
 def _disassociate_route_table(call: Call) -> None:
     identity = call.one("AssociationId")
     if any(t.main_association_id == identity for t in list(call.ec2.route_tables.values())):
-        raise AwsError(
-            "InvalidParameterValue", f"cannot disassociate the main route table association {identity}"
-        )
+        raise AwsError("InvalidParameterValue", f"cannot disassociate the main route table association {identity}")
 
 
 def _delete_route(call: Call) -> None:
     table = call.ec2.route_tables.get(call.one("RouteTableId"))
-    destination = call.one("DestinationCidrBlock")
+    destination, prefix_list = call.one("DestinationCidrBlock"), call.one("DestinationPrefixListId")
     for route in table.routes if table is not None else ():
         if destination and route.destination_cidr_block == destination and route.local:
             raise AwsError(
                 "InvalidParameterValue", f"cannot remove local route {destination} in route table {table.id}"
             )
-    if (prefix_list := call.one("DestinationPrefixListId")) and table is not None:
-        if any(r.destination_prefix_list_id == prefix_list for r in table.routes):
-            raise AwsError("InvalidParameterValue", f"cannot remove VPC endpoint route {prefix_list} in route table"
-                           f" {table.id}")  # fmt: skip
+        if prefix_list and route.destination_prefix_list_id == prefix_list and route.gateway is not None:
+            raise AwsError(
+                "InvalidParameterValue",
+                f"cannot remove VPC endpoint route {prefix_list} in route table {table.id}",
+            )
 
 
 def _release_address(call: Call) -> None:

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.ec2.models.route_tables import Route, RouteBackend, RouteTable
+
 from islanding.lab.region.mends.patching import ec2_error, locked, mend, mend_property
 
 
 def leads_nowhere(backend: Any, route: Any) -> bool:
     """Whether the target of a route is gone, or does not forward."""
-    gateway = route.gateway
-    if gateway is not None:
-        if str(gateway.id).startswith("igw-"):
-            attached = gateway.vpc is not None and gateway.vpc.id == route.route_table.vpc_id
-            return gateway.id not in backend.internet_gateways or not attached
-        if str(gateway.id).startswith("vgw-"):
-            attachment = gateway.attachments.get(route.route_table.vpc_id)
-            return gateway.id not in backend.vpn_gateways or attachment is None or attachment.state != "attached"
-        return str(gateway.id).startswith("vpce-") and gateway.id not in backend.vpc_end_points
+    if route.gateway is not None:
+        return _gateway_gone(backend, route.gateway, route.route_table.vpc_id)
     if route.vpc_pcx is not None:
         return str(route.vpc_pcx.status["Code"]) != "active"
     if route.nat_gateway is not None:
@@ -31,54 +26,63 @@ def leads_nowhere(backend: Any, route: Any) -> bool:
     return route.instance is not None and route.instance.state != "running"
 
 
-def install() -> None:
-    """Put them in place."""
-    from moto.ec2.models.route_tables import Route, RouteBackend, RouteTable
+def _gateway_gone(backend: Any, gateway: Any, vpc: str) -> bool:
+    kind = str(gateway.id).split("-")[0]
+    if kind == "igw":
+        return gateway.id not in backend.internet_gateways or gateway.vpc is None or gateway.vpc.id != vpc
+    if kind == "vgw":
+        attachment = gateway.attachments.get(vpc)
+        return gateway.id not in backend.vpn_gateways or attachment is None or attachment.state != "attached"
+    return kind == "vpce" and gateway.id not in backend.vpc_end_points
 
-    @mend_property(Route, "state")
-    def state(self: Any) -> str:
-        return "blackhole" if leads_nowhere(self.route_table.ec2_backend, self) else "active"
 
-    @mend(RouteTable, "get_filter_value")
-    def filter_value(theirs: Any, self: Any, filter_name: str, method_name: str | None = None) -> Any:
-        if filter_name == "route.state":
-            return [route.state for route in self.routes]
-        if filter_name == "association.main":  # not of AWS's own making: the API takes true and false
-            return str(self.main_association_id is not None).lower()
-        return theirs(self, filter_name, method_name)
+@mend_property(Route, "state")
+def _state(self: Any) -> str:
+    return "blackhole" if leads_nowhere(self.route_table.ec2_backend, self) else "active"
 
-    @mend(RouteBackend, "create_route")
-    @locked
-    def create(theirs: Any, self: Any, route_table_id: str, destination: Any, *args: Any, **kwargs: Any) -> Any:
-        gateway = str(kwargs.get("gateway_id") or "")
-        if gateway.startswith("igw-"):
-            igw, table = self.get_internet_gateway(gateway), self.get_route_table(route_table_id)
-            if igw.vpc is None or igw.vpc.id != table.vpc_id:
+
+@mend(RouteTable, "get_filter_value")
+def _filter_value(theirs: Any, self: Any, filter_name: str, method_name: str | None = None) -> Any:
+    if filter_name == "route.state":
+        return [route.state for route in self.routes]
+    if filter_name == "association.main":  # not of AWS's own making: the API takes true and false
+        return str(self.main_association_id is not None).lower()
+    return theirs(self, filter_name, method_name)
+
+
+@mend(RouteBackend, "create_route")
+@locked
+def _create(theirs: Any, self: Any, route_table_id: str, destination: Any, *args: Any, **kwargs: Any) -> Any:
+    gateway = str(kwargs.get("gateway_id") or "")
+    if gateway.startswith("igw-"):
+        igw, table = self.get_internet_gateway(gateway), self.get_route_table(route_table_id)
+        if igw.vpc is None or igw.vpc.id != table.vpc_id:
+            raise ec2_error(
+                "InvalidParameterValue",
+                f"route table {route_table_id} and network gateway {gateway} belong to different networks",
+            )
+    if (nat := kwargs.get("nat_gateway_id")) and nat not in self.nat_gateways:
+        raise ec2_error("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat}' does not exist")
+    return theirs(self, route_table_id, destination, *args, **kwargs)
+
+
+@mend(RouteBackend, "associate_route_table")
+@locked
+def _associate(
+    theirs: Any, self: Any, route_table_id: str, gateway_id: str | None = None, subnet_id: str | None = None
+) -> Any:
+    table = self.get_route_table(route_table_id)
+    if subnet_id:
+        if self.get_subnet(subnet_id).vpc_id != table.vpc_id:
+            raise ec2_error(
+                "InvalidParameterValue",
+                f"route table {route_table_id} and subnet {subnet_id} belong to different networks",
+            )
+        for other in list(self.route_tables.values()):
+            if other.id != route_table_id and subnet_id in other._associations.values():
                 raise ec2_error(
-                    "InvalidParameterValue",
-                    f"route table {route_table_id} and network gateway {gateway} belong to different networks",
+                    "Resource.AlreadyAssociated",
+                    f"the specified association for route table {route_table_id} conflicts with an existing"
+                    " association",
                 )
-        if (nat := kwargs.get("nat_gateway_id")) and nat not in self.nat_gateways:
-            raise ec2_error("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat}' does not exist")
-        return theirs(self, route_table_id, destination, *args, **kwargs)
-
-    @mend(RouteBackend, "associate_route_table")
-    @locked
-    def associate(
-        theirs: Any, self: Any, route_table_id: str, gateway_id: str | None = None, subnet_id: str | None = None
-    ) -> Any:
-        table = self.get_route_table(route_table_id)
-        if subnet_id:
-            if self.get_subnet(subnet_id).vpc_id != table.vpc_id:
-                raise ec2_error(
-                    "InvalidParameterValue",
-                    f"route table {route_table_id} and subnet {subnet_id} belong to different networks",
-                )
-            for other in list(self.route_tables.values()):
-                if other.id != route_table_id and subnet_id in other._associations.values():
-                    raise ec2_error(
-                        "Resource.AlreadyAssociated",
-                        f"the specified association for route table {route_table_id} conflicts with an existing"
-                        " association",
-                    )
-        return theirs(self, route_table_id, gateway_id, subnet_id)
+    return theirs(self, route_table_id, gateway_id, subnet_id)

@@ -6,8 +6,19 @@ never replaces what is stopped or unhealthy, and records no activities. EC2 Auto
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
+
+from moto.autoscaling.exceptions import ValidationError
+from moto.autoscaling.models import (
+    ASG_NAME_TAG,
+    Activity,
+    AutoScalingBackend,
+    FakeAutoScalingGroup,
+    InstanceState,
+)
+from moto.core.exceptions import ServiceException
 
 from islanding.lab.region.mends.patching import lock, locked, mend
 
@@ -21,10 +32,6 @@ def _suspended(group: Any, process: str) -> bool:
 
 def _note(group: Any, description: str, cause: str, failure: str = "", where: Any = None) -> Any:
     """Record an activity, newest first, as DescribeScalingActivities shows them."""
-    import json
-
-    from moto.autoscaling.models import Activity
-
     now = datetime.now(UTC)
     made = Activity(description, cause, group, start_time=now, end_time=now)
     made.status_code, made.progress = ("Failed" if failure else "Successful"), 100
@@ -68,9 +75,6 @@ def _specification(group: Any) -> dict[str, Any]:
 
 def launch(group: Any, cause: str) -> bool:
     """Launch one instance; what EC2 refuses becomes a failed activity. Returns whether there is one more."""
-    from moto.autoscaling.models import ASG_NAME_TAG, InstanceState
-    from moto.core.exceptions import ServiceException
-
     subnet = _subnet(group)
     wanted = {**group.instance_tags, **group.get_propagated_tags(), ASG_NAME_TAG: group.name}
     try:
@@ -157,167 +161,70 @@ def settle(backend: Any) -> None:
                                " replaced.")  # fmt: skip
 
 
-def install() -> None:
-    """Put them in place."""
-    from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
-    from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, make_int
-    from moto.autoscaling.responses import AutoScalingResponse
-    from moto.core.responses import ActionResult
+@mend(FakeAutoScalingGroup, "set_desired_capacity")
+@locked
+def _desired(theirs: Any, self: Any, new_capacity: int | None) -> None:
+    if (self.mixed_instances_policy or {}).get("LaunchTemplate", {}).get("Overrides"):
+        theirs(self, new_capacity)
+        return
+    before = vars(self).get("desired_capacity", 0)
+    self.desired_capacity = self.min_size if new_capacity is None else int(new_capacity)
+    balance(
+        self,
+        f"{_now()} a user request update of AutoScalingGroup constraints to min: {self.min_size}, max:"
+        f" {self.max_size}, desired: {self.desired_capacity} changing the desired capacity from {before} to"
+        f" {self.desired_capacity}.",
+    )
 
-    @mend(FakeAutoScalingGroup, "set_desired_capacity")
-    @locked
-    def desired(theirs: Any, self: Any, new_capacity: int | None) -> None:
-        if (self.mixed_instances_policy or {}).get("LaunchTemplate", {}).get("Overrides"):
-            theirs(self, new_capacity)
-            return
-        before = vars(self).get("desired_capacity", 0)
-        self.desired_capacity = self.min_size if new_capacity is None else int(new_capacity)
-        balance(
-            self,
-            f"{_now()} a user request update of AutoScalingGroup constraints to min: {self.min_size}, max:"
-            f" {self.max_size}, desired: {self.desired_capacity} changing the desired capacity from {before} to"
-            f" {self.desired_capacity}.",
-        )
 
-    @mend(FakeAutoScalingGroup, "replace_autoscaling_group_instances")
-    @locked
-    def replace(_theirs: Any, self: Any, count_needed: int, _tags: Any) -> None:
-        for _ in range(count_needed):
-            launch(self, f"{_now()} an instance was started in response to a difference between desired and actual"
-                         " capacity.")  # fmt: skip
+@mend(FakeAutoScalingGroup, "replace_autoscaling_group_instances")
+@locked
+def _replace(_theirs: Any, self: Any, count_needed: int, _tags: Any) -> None:
+    for _ in range(count_needed):
+        launch(self, f"{_now()} an instance was started in response to a difference between desired and actual"
+                     " capacity.")  # fmt: skip
 
-    @mend(AutoScalingBackend, "notify_terminate_instances")
-    @locked
-    def notified(_theirs: Any, self: Any, instance_ids: list[str]) -> None:
-        settle(self)
 
-    @mend(AutoScalingBackend, "terminate_instance")
-    @locked
-    def terminate(_theirs: Any, self: Any, instance_id: str, should_decrement: bool) -> Any:  # noqa: FBT001  # moto's
-        states = [s for g in self.autoscaling_groups.values() for s in g.instance_states]
-        state = next((s for s in states if s.instance.id == instance_id), None)
-        if state is None:
-            raise ValidationError(f"Instance Id not found - No managed instance found for instance ID {instance_id}")
-        group = state.instance.autoscaling_group
-        if should_decrement:
-            if group.desired_capacity <= group.min_size:
-                raise ValidationError(
-                    f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without"
-                    " replacement will violate group's min size constraint. Please either set shouldDecrement flag to"
-                    " false or lower group's min size."
-                )
-            group.desired_capacity -= 1
-        done = _end(group, state, f"{_now()} instance {instance_id} was taken out of service in response to a user"
-                                  " request.")  # fmt: skip
-        balance(group, f"{_now()} an instance was launched in response to an instance needing to be replaced.")
-        return done
+@mend(AutoScalingBackend, "notify_terminate_instances")
+@locked
+def _notified(_theirs: Any, self: Any, instance_ids: list[str]) -> None:
+    settle(self)
 
-    @mend(AutoScalingBackend, "set_instance_health")
-    @locked
-    def health(theirs: Any, self: Any, instance_id: str, health_status: str) -> None:
-        try:
-            theirs(self, instance_id, health_status)
-        except StopIteration:
-            raise ValidationError(f"Instance {instance_id} is not part of any Auto Scaling group") from None
-        settle(self)
 
-    @mend(AutoScalingBackend, "resume_processes")
-    @locked
-    def resume(theirs: Any, self: Any, *args: Any, **kwargs: Any) -> None:
-        theirs(self, *args, **kwargs)
-        settle(self)
-
-    @mend(AutoScalingBackend, "create_auto_scaling_group")
-    @locked
-    def create(theirs: Any, self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        if name in self.autoscaling_groups:
-            raise AutoscalingClientError(
-                "AlreadyExists",
-                f"AutoScalingGroup by this name already exists - A group with the name {name} already exists",
-            )
-        config = kwargs.get("launch_config_name")
-        if config and config not in self.launch_configurations:
-            raise ValidationError(f"Launch configuration name not found - Launch configuration {config} not found")
-        least, most = make_int(kwargs.get("min_size")), make_int(kwargs.get("max_size"))
-        wanted = make_int(kwargs.get("desired_capacity"))
-        if least is not None and most is not None and least > most:
-            raise ValidationError("Max bound, must be greater than or equal to min bound")
-        if wanted is not None and not (least or 0) <= wanted <= (wanted if most is None else most):
-            raise ValidationError("Desired capacity must be between the specified min size and max size")
-        return theirs(self, name, *args, **kwargs)
-
-    @mend(AutoScalingBackend, "create_launch_configuration")
-    @locked
-    def configure(theirs: Any, self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-        if name in self.launch_configurations:
-            raise AutoscalingClientError(
-                "AlreadyExists",
-                "Launch Configuration by this name already exists - A launch configuration already exists with the"
-                f" name {name}",
-            )
-        return theirs(self, name, *args, **kwargs)
-
-    @mend(AutoScalingBackend, "delete_launch_configuration")
-    @locked
-    def unconfigure(theirs: Any, self: Any, launch_configuration_name: str) -> None:
-        for group in self.autoscaling_groups.values():
-            if vars(group).get("launch_configuration_name") == launch_configuration_name and not (
-                group.ec2_launch_template
-            ):
-                raise AutoscalingClientError(
-                    "ResourceInUse",
-                    f"Cannot delete launch configuration {launch_configuration_name} because it is attached to"
-                    f" AutoScalingGroup {group.name}",
-                )
-        if launch_configuration_name not in self.launch_configurations:
+@mend(AutoScalingBackend, "terminate_instance")
+@locked
+def _terminate(_theirs: Any, self: Any, instance_id: str, should_decrement: bool) -> Any:  # moto's
+    states = [s for g in self.autoscaling_groups.values() for s in g.instance_states]
+    state = next((s for s in states if s.instance.id == instance_id), None)
+    if state is None:
+        raise ValidationError(f"Instance Id not found - No managed instance found for instance ID {instance_id}")
+    group = state.instance.autoscaling_group
+    if should_decrement:
+        if group.desired_capacity <= group.min_size:
             raise ValidationError(
-                "Launch configuration name not found - Launch configuration "
-                f"{launch_configuration_name} not found"
+                f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without"
+                " replacement will violate group's min size constraint. Please either set shouldDecrement flag to"
+                " false or lower group's min size."
             )
-        theirs(self, launch_configuration_name)
+        group.desired_capacity -= 1
+    done = _end(group, state, f"{_now()} instance {instance_id} was taken out of service in response to a user"
+                              " request.")  # fmt: skip
+    balance(group, f"{_now()} an instance was launched in response to an instance needing to be replaced.")
+    return done
 
-    @mend(AutoScalingResponse, "set_desired_capacity")
-    @locked
-    def asked(theirs: Any, self: Any) -> Any:
-        name, wanted = self._get_param("AutoScalingGroupName"), self._get_int_param("DesiredCapacity")
-        group = self.autoscaling_backend.autoscaling_groups.get(name)
-        if group is None:
-            raise ValidationError(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
-        for bound, word, out in (
-            (group.max_size, "above max", wanted > group.max_size),
-            (group.min_size, "below min", wanted < group.min_size),
-        ):
-            if out:
-                raise ValidationError(
-                    f"New SetDesiredCapacity value {wanted} is {word} value {bound} for the AutoScalingGroup."
-                )
-        return theirs(self)
 
-    @mend(AutoScalingResponse, "delete_auto_scaling_group")
-    @locked
-    def delete(theirs: Any, self: Any) -> Any:
-        group = self.autoscaling_backend.autoscaling_groups.get(self._get_param("AutoScalingGroupName"))
-        if group is not None and group.instance_states:
-            if not self._get_bool_param("ForceDelete", if_none=False):
-                raise AutoscalingClientError(
-                    "ResourceInUse",
-                    "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance"
-                    " request(s) still in the group.",
-                )
-            group.suspended_processes = []
-            for state in group.instance_states:
-                state.protected_from_scale_in = False
-        return theirs(self)
+@mend(AutoScalingBackend, "set_instance_health")
+@locked
+def _health(theirs: Any, self: Any, instance_id: str, health_status: str) -> None:
+    try:
+        theirs(self, instance_id, health_status)
+    except StopIteration:
+        raise ValidationError(f"Instance {instance_id} is not part of any Auto Scaling group") from None
+    settle(self)
 
-    @mend(AutoScalingResponse, "describe_scaling_activities")
-    def describe(_theirs: Any, self: Any) -> Any:
-        groups = self.autoscaling_backend.autoscaling_groups
-        name, ids = self._get_param("AutoScalingGroupName"), self._get_param("ActivityIds", [])
-        if name and name not in groups:
-            raise ValidationError(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
-        found = [a for g in list(groups.values()) if name in (None, "", g.name) for a in activities(g)]
-        found = [a for a in found if not ids or a.activity_id in ids]
-        found.sort(key=lambda a: a.start_time, reverse=True)
-        start, size = int(self._get_param("NextToken") or 0), int(self._get_param("MaxRecords") or 100)
-        more = {"NextToken": str(start + size)} if start + size < len(found) else {}
-        return ActionResult({"Activities": found[start : start + size], **more})
+
+@mend(AutoScalingBackend, "resume_processes")
+@locked
+def _resume(theirs: Any, self: Any, *args: Any, **kwargs: Any) -> None:
+    theirs(self, *args, **kwargs)
+    settle(self)
