@@ -27,7 +27,7 @@ from islanding import siteconf
 from islanding.lab import dns, kernel, namespaces, node, parts, underlay
 from islanding.lab.control_plane import PKI, ControlPlane, kubeconfig, private_dns_name
 from islanding.lab.kubernetes import service_objects
-from islanding.lab.machine import MachineFile, MachineSpec, Nic
+from islanding.lab.machine import MachineFile, Nic
 from islanding.lab.pki import Authority
 from islanding.lab.region.server import Region, host_names
 from islanding.lab.router import Router

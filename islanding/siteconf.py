@@ -193,7 +193,7 @@ class SiteConf(_Conf):
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> SiteConf:
-    """Read a site.yaml of an Outpost. Raises SetupError that names every mistake in it with file, line and what is allowed.
+    """Read an Outpost's site.yaml. Raises SetupError that names every mistake in it with file, line, what is allowed.
 
     `overrides` maps dotted keys (`cluster.eviction`) to values that take the place of the file's; they are checked too.
     """

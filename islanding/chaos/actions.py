@@ -24,6 +24,7 @@ from islanding.faults import make
 from islanding.faults.apply import apply_fault
 from islanding.faults.apply import undo_fault as undo_applied
 from islanding.journal import Journal
+from islanding.kube.current import refreshed
 from islanding.model import Site
 from islanding.undo import Owner, UndoLog
 
@@ -44,6 +45,7 @@ __all__ = [
     "remove_endpoint_route_tables",
     "remove_route",
     "revoke_security_group_rules",
+    "scale_group",
     "switch_private_dns_off",
     "switch_vpc_dns_off",
     "take_interface_down",
@@ -168,6 +170,11 @@ def terminate_instance(instance_id: str = "", node: str = "", asg: str = "") -> 
     return _apply("instance-terminated", instance_id=instance_id, node=node, asg=asg)
 
 
+def scale_group(by: int = 1) -> str:
+    """Ask the site's Auto Scaling group for so many more instances; undone, they are terminated."""
+    return _apply("group-scaled", by=by)
+
+
 def remove_aws_auth_mapping(role: str = "node", arn: str = "", identity: str = "") -> str:
     """Take the mapping of the site's `node` or `operator` role, or of an ARN, out of the aws-auth ConfigMap."""
     return _apply("aws-auth-mapping-removed", role=role, arn=arn, identity=identity)
@@ -207,7 +214,7 @@ def heal(timeout: float = 60.0) -> list[str]:
 
 def current_site() -> Site:
     """The site that an experiment acts on; raises IslandingError when none or several fit."""
-    return sites.load(sites.find(os.environ.get(SITE) or None))
+    return refreshed(sites.load(sites.find(os.environ.get(SITE) or None)))
 
 
 def current_journal(site: Site) -> Journal:

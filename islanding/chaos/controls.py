@@ -23,6 +23,7 @@ from islanding.chaos.schema import Experiment, parse_extension
 from islanding.chaos.verdict import Outcome, verdict_of
 from islanding.errors import IslandingError
 from islanding.journal import Journal, read
+from islanding.kube.current import refreshed
 from islanding.model import Site, Verdict
 from islanding.probes.of_site import SiteProbes
 from islanding.redact import redact
@@ -72,6 +73,7 @@ def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
         if now.writes_case:
             rows = list(case.requirements)
             now.journal.append("case-started", title=experiment.title, requirements=rows)
+        now.site = refreshed(now.site)
         probes = SiteProbes(now.site)
         made = []
         for spec in case.watch:

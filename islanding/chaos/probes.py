@@ -7,12 +7,14 @@ may take to be there: a link that has just been healed needs its time.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from chaoslib.exceptions import ActivityFailed
 
 from islanding.chaos.actions import current_site
 from islanding.errors import IslandingError
+from islanding.model import Site
 from islanding.outcomes import is_ok
 from islanding.probes.of_site import SiteProbes
 from islanding.sampling import observe
@@ -20,8 +22,10 @@ from islanding.wait import WaitTimeout, wait_until
 
 __all__ = [
     "bgp_established",
+    "group_is_whole",
     "kubectl_allowed",
     "name_resolves",
+    "newcomers_are",
     "nodes_ready",
     "reachable",
     "service_link_connected",
@@ -63,6 +67,38 @@ def name_resolves(hostname: str, server: str = "", within: float = 0.0) -> bool:
 def service_link_connected(within: float = 0.0) -> bool:
     """Whether CloudWatch says that the Outpost's service link is up."""
     return _holds("service-link", within)
+
+
+def group_is_whole(within: float = 0.0) -> bool:
+    """Whether every instance of the site's Auto Scaling group is a Ready node of its cluster."""
+    from islanding.kube.current import whole
+
+    return _comes_true("the group to be whole", lambda site: whole(site) is not None, within)
+
+
+def newcomers_are(outcome: str, count: int = 1, within: float = 0.0) -> bool:
+    """Whether those instances of the group that are no Ready node are `count`, and each has come to this outcome."""
+    from islanding.aws import group
+
+    def stuck(site: Site) -> bool:
+        probes = SiteProbes(site)
+        seen = [observe(site, probes.node_join(instance)).outcome for instance in group.read(site).instances]
+        return [one for one in seen if one != "READY"] == [outcome] * count
+
+    return _comes_true(f"{count} newcomers to be {outcome}", stuck, within)
+
+
+def _comes_true(what: str, holds: Callable[[Site], bool], within: float) -> bool:
+    try:
+        site = current_site()
+        try:
+            return wait_until(what, lambda: holds(site), timeout=within, interval=2)
+        except WaitTimeout as late:
+            if isinstance(late.last, IslandingError):
+                raise late.last from None
+            return False
+    except IslandingError as error:
+        raise ActivityFailed(str(error)) from error
 
 
 def _holds(kind: str, within: float, **parameters: Any) -> bool:

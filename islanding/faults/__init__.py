@@ -17,6 +17,7 @@ from islanding.faults.endpoint_policy_narrowed import EndpointPolicyNarrowed
 from islanding.faults.endpoint_private_dns_off import EndpointPrivateDnsOff
 from islanding.faults.endpoint_removed import EndpointRemoved
 from islanding.faults.endpoint_route_table_removed import EndpointRouteTableRemoved
+from islanding.faults.group_scaled import GroupScaled
 from islanding.faults.instance_terminated import InstanceTerminated
 from islanding.faults.interface_down import InterfaceDown
 from islanding.faults.local_gateway_down import LocalGatewayDown
@@ -41,6 +42,7 @@ __all__ = [
     "EndpointRouteTableRemoved",
     "Fault",
     "FaultError",
+    "GroupScaled",
     "Health",
     "InstanceTerminated",
     "InterfaceDown",
@@ -71,6 +73,7 @@ _FAULTS: dict[str, type[Fault]] = {
         EndpointPrivateDnsOff,
         EndpointRemoved,
         EndpointRouteTableRemoved,
+        GroupScaled,
         InstanceTerminated,
         PeeringDeleted,
         RouteRemoved,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from islanding.aws import calls
 from islanding.faults._fault import Fault, Health
@@ -69,7 +70,21 @@ class InstanceTerminated(Fault):
         healthy = sorted(one["InstanceId"] for one in _group(site, name)["Instances"] if _serves(one))
         if not healthy:
             raise FaultError(f"Auto Scaling group {name} has no healthy instance in service")
-        return healthy[0], name
+        return _spare(site, healthy), name
+
+
+def _spare(site: Site, instances: list[str]) -> str:
+    """One by which the workload is not reached, where there is a choice."""
+    if len(instances) < 2:
+        return instances[0]
+    reply = calls.call(site, "ec2", "describe_instances", {"InstanceIds": instances})
+    addresses = {
+        str(one["InstanceId"]): str(one.get("PrivateIpAddress", ""))
+        for r in reply["Reservations"]
+        for one in r["Instances"]
+    }
+    entry = urlsplit(site.workload.url).hostname
+    return min(instances, key=lambda instance: (addresses.get(instance) == entry, instance))
 
 
 def _group(site: Site, name: str) -> dict[str, Any]:

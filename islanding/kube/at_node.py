@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from islanding.kube.certificates import Operator
 from islanding.model import Node, Place
-from islanding.watching import eventually
+from islanding.wait import wait_until
 
 HOSTS = "/etc/containerd/certs.d/_default/hosts.toml"  # containerd reads it anew with each pull
 CNI = "k8s-app=aws-node"
@@ -17,7 +17,7 @@ CNI = "k8s-app=aws-node"
 def restart(place: Place, unit: str) -> None:
     """Restart a unit and wait until it is active again; running containers stay. Raises CommandFailed."""
     place.run(["systemctl", "restart", unit], timeout=90)
-    eventually(
+    wait_until(
         f"{unit} to be active",
         lambda: place.run(["systemctl", "is-active", unit], check=False).stdout.strip() == "active",
         timeout=60,
@@ -45,7 +45,7 @@ def log_line(place: Place, unit: str, *words: str, since: float, timeout: float)
     Raises ExpectationFailed with what the log ended with.
     """
     command = ["journalctl", f"--unit={unit}", "--output=cat", "--no-pager", f"--since=-{int(since)}s"]
-    found = eventually(
+    found = wait_until(
         f"{unit} at {place.name} to say {' or '.join(map(repr, words))}",
         lambda: [line for line in place.run(command).stdout.splitlines() if any(word in line for word in words)],
         timeout=timeout,

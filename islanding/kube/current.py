@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from islanding.aws import calls, group
+from islanding.errors import IslandingError
 from islanding.kube.certificates import Operator
 from islanding.kube.kubectl import argv
 from islanding.model import Node, Place, Site
@@ -38,6 +39,16 @@ def whole(site: Site) -> Site | None:
 def current(site: Site) -> Site:
     """The site with the nodes that it has now, Ready or not; raises CommandFailed when the cluster cannot be asked."""
     return with_nodes(site, of_instances(node_items(site), group.read(site).instances))
+
+
+def refreshed(site: Site) -> Site:
+    """The site with the nodes that it has now where it can be asked, else as it is described."""
+    if "asg" not in site.facts:
+        return site
+    try:
+        return current(site)
+    except IslandingError:
+        return site
 
 
 def node_items(site: Site) -> list[dict[str, Any]]:

@@ -137,6 +137,10 @@ class EksService:
                 found.append(ClusterEndpoint(hosted.endpoint_name, network["vpcId"], private, public))
         return tuple(found)
 
+    def running(self) -> tuple[str, ...]:
+        """The names of the clusters that have a control plane."""
+        return tuple(name for name, hosted in list(self._hosted.items()) if hosted.machine is not None)
+
     def hosted(self, name: str) -> Hosted:
         """The cluster of that name; raises KeyError when there is none."""
         return self._hosted[name]

@@ -73,7 +73,9 @@ def kubelet_config(cluster: ClusterConf | None = None) -> bytes:
             "x509": {"clientCAFile": "/etc/kubernetes/pki/ca.crt"},
         },
         "authorization": {"mode": "Webhook"},
-        "rotateCertificates": True,
+        # An EKS node is known by its role's token all its life, and has no client certificate: join.sh says otherwise
+        # for a local cluster.
+        "rotateCertificates": cluster is not None,
         "cgroupDriver": "cgroupfs",
         "failSwapOn": False,
         "oomScoreAdj": 0,

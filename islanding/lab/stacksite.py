@@ -194,7 +194,7 @@ class StackSite:
 
     def _tunnel(self) -> None:
         """`ssh -D` to the operator, kept up for as long as the lab lives."""
-        if run(kernel.inside(WORKSTATION, ["ss", "-Hltn", "sport = :1080"]), check=False).stdout.strip():
+        if _tunnel_listens():
             return
         keep = f"while :; do ssh -N -D {SOCKS} -o ExitOnForwardFailure=yes -o ControlPath=none operator; sleep 1; done"
         log = (self.logs / "tunnel.log").open("ab")
@@ -204,12 +204,7 @@ class StackSite:
             stdout=log,
             stderr=log,
         )
-        wait_until(
-            "the tunnel to the operator",
-            lambda: run(kernel.inside(WORKSTATION, ["ss", "-Hltn", "sport = :1080"]), check=False).stdout.strip(),
-            timeout=60,
-            interval=0.2,
-        )
+        wait_until("the tunnel to the operator", _tunnel_listens, timeout=60, interval=0.2)
 
     def _operator_ready(self) -> None:
         """The operator's kubeconfig, as `update-kubeconfig` writes it, carried in from the workstation."""
@@ -285,3 +280,8 @@ class StackSite:
             **node.ami_files(self.conf.region.name, self.world.aws_ca.certificate_pem, max_pods),
             **links,
         }
+
+
+def _tunnel_listens() -> bool:
+    command = ["ss", "-Hltn", f"sport = :{SOCKS.rpartition(':')[2]}"]
+    return bool(run(kernel.inside(WORKSTATION, command), check=False).stdout.strip())

@@ -16,6 +16,7 @@ from islanding.lab.doorkeeper import Doorkeeper
 from islanding.lab.eks_service import EksService, Hosted, Timing
 from islanding.lab.fleet import Fleet
 from islanding.lab.machine import MachineFile
+from islanding.lab.node_lifecycle import NodeLifecycle
 from islanding.lab.parts.found import Parts
 from islanding.lab.pki import Authority
 from islanding.lab.region import mends
@@ -120,6 +121,7 @@ class World:
             journal=journal,
             timing=timing,
         )
+        self.lifecycle = NodeLifecycle(instances=self.region.instances, clusters=self.eks.running, admin=self.eks.admin)
 
     def start(self) -> None:
         """Open for business: from now on the kernel, names, doors and machines follow what the API is asked for."""
@@ -143,6 +145,7 @@ class World:
         self.plane.reconcile(f"{service}:{operation}")
         if service == "eks":
             self._follow_names(self.plane.state)
+        self.lifecycle.follow()  # first: a new instance may have the address, and the node name, of one that is gone
         self.fleet.follow()
 
     def _follow_names(self, state: Ec2State) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
@@ -108,18 +108,18 @@ def test_unmapped_role_is_unauthorized_until_it_is_mapped(
     measure: Callable[..., None],
 ) -> None:
     """While aws-auth does not map the node role a new node is not let in, with kubelet's Unauthorized; then it is."""
-    with group.beside(site) as instance:
-        try:
-            with cut("aws-auth-mapping-removed", role="node", identity="creator", heal_timeout=60):
-                with physics("boot and kubelet's first tries"):
-                    refused = joins(instance, "NODE_UNAUTHORIZED")
-                evidence("kubelet of the new node", refused.text)
-            with physics("kubelet's next try, and the pod network's start"):
-                joined = joins(instance, READY.name)
-            measure("mapping to Ready", joined.end - refused.end, "s")
-            evidence("the node", joined.text)
-        finally:
-            forget(operator, instance)
+    with ExitStack() as unmapped, ExitStack() as ending:
+        unmapped.enter_context(cut("aws-auth-mapping-removed", role="node", identity="creator", heal_timeout=60))
+        instance = ending.enter_context(group.beside(site))
+        ending.callback(forget, operator, instance)
+        with physics("boot and kubelet's first tries"):
+            refused = joins(instance, "NODE_UNAUTHORIZED")
+        evidence("kubelet of the new node", refused.text)
+        unmapped.close()
+        with physics("kubelet's next try, and the pod network's start"):
+            joined = joins(instance, READY.name)
+        measure("mapping to Ready", joined.end - refused.end, "s")
+        evidence("the node", joined.text)
 
 
 @pytest.mark.site("closed-vpc")

@@ -46,12 +46,16 @@ def test_pods_end_at_the_instance_types_addresses(
     type_ = group.template(site)["InstanceType"]
     limit = address_limit(site, type_)
     evidence("limit by the instance type", f"{type_}: {limit} pods with an address of their own")
-    with group.beside(site, user_data=_many_pods) as instance, _node(site, operator, probe, observe, instance) as name:
-        with filler(operator, site, name, limit + 3), physics("the network plugin's interfaces"):
-            seen = _event(operator, name, lambda: _addressed(operator, name) >= limit)
-            evidence("what a user sees", seen)
-            addressed = _addressed(operator, name)
-            evidence("pods", operator.kubectl("get", "pods", "-o", "wide").stdout)
+    with (
+        group.beside(site, user_data=_many_pods) as instance,
+        _node(site, operator, probe, observe, instance) as name,
+        filler(operator, site, name, limit + 3),
+        physics("the network plugin's interfaces"),
+    ):
+        seen = _event(operator, name, lambda: _addressed(operator, name) >= limit)
+        evidence("what a user sees", seen)
+        addressed = _addressed(operator, name)
+        evidence("pods", operator.kubectl("get", "pods", "-o", "wide").stdout)
     measure("pods with an address", addressed, "pods")
     assert recognise("pod-start", 1, seen).name == "NO_ADDRESS", seen
     assert addressed == limit

@@ -67,33 +67,38 @@ def test_site_lives_on_without_its_endpoints_and_does_not_grow(
             done=lambda sample: sample.outcome == READY.name,
         )
 
+    def started(but: set[str]) -> str:
+        """Another instance than these, once the group has started it."""
+        return eventually(
+            "the group to start an instance", lambda: sorted(set(group.read(site).instances) - but), timeout=120
+        )[0]
+
     try:
         with watch(ready, probe.http()) as (node, web):
             with ExitStack() as endpoints:
                 for service in ENDPOINTS:
                     endpoints.enter_context(cut("endpoint-removed", service=service, heal_timeout=60))
                 group.scale(site, before.desired + 1)
+                with physics("a new instance's boot"):
+                    further = stuck(started(set(before.instances)))
+                evidence("scaling up: the new node", further.text)
+                web.expect(ANSWERED, throughout=True, hole=12)
+                there = set(group.read(site).instances)
                 call(site, "ec2", "terminate_instances", {"InstanceIds": [lost.instance_id]})
-                with physics("new instances' boot"):
-                    new = eventually(
-                        "the group to start two instances",
-                        lambda: sorted(set(group.read(site).instances) - set(before.instances)),
-                        timeout=120,
-                        done=lambda found: len(found) == 2,
-                    )
-                    samples = [stuck(instance) for instance in new]
-                for what, sample in zip(("scaling up", "replacement"), samples, strict=True):
-                    evidence(f"{what}: a new node", sample.text)
+                with physics("a new instance's boot"):
+                    replacement = stuck(started(there))
+                evidence("replacement: the new node", replacement.text)
+                new = sorted(set(group.read(site).instances) - set(before.instances))
                 found = explained(new[0], "node-join", packets=False)
-                node.expect(READY, throughout=True, hole=30)
-                survived = node.wait_for(READY, timeout=30, after=samples[-1].start)
+                survived = node.wait_for(READY, timeout=30, after=replacement.start)
             with physics("kubelet's next tries"):
                 for instance in new:
                     restart(site.machine(group.address_of(site, instance)), "containerd")
                 last = [ready_again(instance) for instance in new][-1]
-            web.expect(ANSWERED, throughout=False)
+            web.wait_for(ANSWERED, timeout=30, after=last.end)
         measure("endpoints back to the last node Ready", last.end - survived.end, "s")
         node.expect(READY, throughout=True, hole=30)
+        assert len(new) == 2, new
         assert found.blame is not None
         assert found.blame.kind == "VPC endpoint", "\n".join(found.lines())
     finally:

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from islanding import siteconf, yamldoc
+from islanding import siteconf, stackconf, yamldoc
 from islanding.errors import SetupError
 
 GOOD = """\
@@ -350,4 +350,4 @@ def test_an_unknown_site_is_answered_with_the_known_ones(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("name", siteconf.names())
 def test_every_reference_site_is_valid_and_named_after_its_folder(name: str) -> None:
     """The sites below fixtures/ pass their own schema."""
-    assert siteconf.load(siteconf.find(name)).name == name
+    assert stackconf.load(siteconf.find(name)).name == name

@@ -84,14 +84,42 @@ def test_a_stack_is_changed(client: Client) -> None:
 
 
 def test_what_failed_says_why(client: Client) -> None:
-    """The resource that AWS refused is named with AWS's reason, those that were only cancelled are not."""
+    """The resource that AWS refused is named with AWS's reason."""
     with pytest.raises(StackFailed) as caught:
         deploy(client, Cidr="10.1.0.0/16")
 
     text = str(caught.value)
     assert text.startswith("stack net ended as ROLLBACK_COMPLETE: Subnet (AWS::EC2::Subnet): "), text
     assert "10.0.0.0/24" in text
-    assert "cancelled" not in text
+
+
+class Events:
+    """A CloudFormation client that knows these events, newest first, as AWS gives them."""
+
+    def __init__(self, *events: dict[str, Any]) -> None:
+        self._events = list(events)
+
+    def get_paginator(self, _operation: str) -> Any:
+        """The events in pages of one."""
+        return self
+
+    def paginate(self, **_: str) -> list[dict[str, Any]]:
+        """The pages."""
+        return [{"StackEvents": [event]} for event in self._events]
+
+
+def test_the_first_reason_comes_first() -> None:
+    """Of all that failed the first is told first, each once, and not what was only cancelled for it."""
+    refused, cancelled = "Subnet is outside the VPC", "Resource creation cancelled"
+    failed = {"ResourceStatus": "CREATE_FAILED", "ResourceType": "T"}
+    client = Events(
+        {**failed, "Timestamp": 3, "LogicalResourceId": "B", "ResourceStatusReason": "Too late"},
+        {**failed, "Timestamp": 2, "LogicalResourceId": "C", "ResourceStatusReason": cancelled},
+        {**failed, "Timestamp": 1, "LogicalResourceId": "A", "ResourceStatusReason": refused},
+        {"ResourceStatus": "CREATE_COMPLETE", "Timestamp": 0, "LogicalResourceId": "D", "ResourceType": "T"},
+    )
+
+    assert stacks.reasons(client, "net") == ["A (T): Subnet is outside the VPC", "B (T): Too late"]
 
 
 def test_after_a_failure_it_is_made_anew(client: Client) -> None:

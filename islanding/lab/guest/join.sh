@@ -65,6 +65,7 @@ cp /etc/eks/kubelet-config.yaml /etc/kubernetes/kubelet/config.yaml
     echo "apiVersion: kubelet.config.k8s.io/v1beta1"
     echo "kind: KubeletConfiguration"
     echo "providerID: $PROVIDER_ID"
+    [ "$LOCAL" != true ] || echo "rotateCertificates: true"
     [ -z "${MAX_PODS:-}" ] || echo "maxPods: $MAX_PODS"
     [ -z "${DNS_IP:-}" ] || printf 'clusterDNS: [%s]\nclusterDomain: cluster.local\n' "$DNS_IP"
 } > /etc/kubernetes/kubelet/config.d/10-eks.conf

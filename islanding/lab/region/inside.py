@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,12 +16,24 @@ from islanding.lab.region.http import Request, Response
 from islanding.lab.region.seed import SessionCredentials
 
 
-class _Raw:
-    def __init__(self, body: bytes) -> None:
-        self._body = body
+class _Raw(io.BytesIO):
+    """A reply's body as botocore reads it: all at once, or in pieces."""
 
-    def stream(self, **_: object) -> list[bytes]:
-        return [self._body]
+    def stream(self, **_: object) -> Iterator[bytes]:
+        """Everything that has not been read yet."""
+        yield self.read()
+
+
+def body_of(reply: Response) -> bytes:
+    """The whole body of a reply, one that is sent piece by piece too."""
+    if reply.stream is None:
+        return reply.body
+    try:
+        return b"".join(reply.stream)
+    finally:
+        close = getattr(reply.stream, "close", None)
+        if close is not None:
+            close()
 
 
 def client(handle: Callable[[Request], Response], service: str, region: str, who: SessionCredentials) -> Any:
@@ -41,7 +54,7 @@ def client(handle: Callable[[Request], Response], service: str, region: str, who
         given = HTTPHeaders()
         for name, value in reply.headers:
             given[name] = value
-        return AWSResponse(request.url, reply.status, given, _Raw(reply.body))
+        return AWSResponse(request.url, reply.status, given, _Raw(body_of(reply)))
 
     made.meta.events.register("before-send.*.*", send)
     return made

@@ -67,7 +67,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class ServiceHost:
-    """A machine of an AWS service with interfaces in customers' VPCs (EKS): its namespace and its own public address."""
+    """A machine of an AWS service with interfaces in customers' VPCs (EKS): its namespace and public address."""
 
     name: str
     address: str
@@ -100,7 +100,7 @@ class SecurityGroup:
 
 @dataclass(frozen=True)
 class Route:
-    """A route: destination CIDR (or prefix list id), target's id as EC2 gives it (`local`, igw-, nat-, pcx-, eni-, ...)."""
+    """A route: destination CIDR (or prefix list id), target as EC2 gives it (`local`, igw-, nat-, pcx-, eni-, ...)."""
 
     destination: str
     target: str

@@ -61,14 +61,22 @@ def from_template(backend: Any, arguments: dict[str, Any]) -> None:
 
 
 def _subnet_of(backend: Any, arguments: dict[str, Any]) -> Any:
+    """Where to launch; the default VPC's subnet of the zone when none is named, which is added to the arguments."""
     nics = arguments.get("nics") or []
-    subnet = arguments.get("subnet_id") or next((n["SubnetId"] for n in nics if n.get("SubnetId")), None)
-    if subnet is None and not any(n.get("NetworkInterfaceId") for n in nics) and backend.get_default_vpc() is None:
+    named = arguments.get("subnet_id") or next((n["SubnetId"] for n in nics if n.get("SubnetId")), None)
+    if named:
+        return backend.get_subnet(named)
+    if any(n.get("NetworkInterfaceId") for n in nics):
+        return None
+    defaults = backend.get_default_subnets() if backend.get_default_vpc() is not None else {}
+    zone = arguments.get("placement") or next(iter(sorted(defaults)), "")
+    if zone not in defaults:
         raise ec2_error(
             "VPCIdNotSpecified",
             "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.",
         )
-    return backend.get_subnet(subnet) if subnet else None
+    (nics[0] if nics else arguments)["SubnetId" if nics else "subnet_id"] = defaults[zone].id
+    return defaults[zone]
 
 
 def _check(backend: Any, image: str, arguments: dict[str, Any]) -> Any:
