@@ -183,11 +183,16 @@ def filler(operator: Operator, site: Site, node: str, replicas: int) -> Iterator
         operator.kubectl("delete", "deployment", "filler", "--cascade=foreground", "--timeout=60s", check=False)
         wait_until(
             "the filling pods to be gone",
-            lambda: operator.kubectl("get", "pods", "--selector=app=filler", "-o", "name").stdout.strip(),
+            lambda: _names_of_filler(operator),
             timeout=90,
             interval=2,
             done=lambda left: not left,
         )
+
+
+def _names_of_filler(operator: Operator) -> str:
+    """The filling pods that are still there, a line each."""
+    return operator.kubectl("get", "pods", "--selector=app=filler", "-o", "name").stdout.strip()
 
 
 def _always() -> bool:

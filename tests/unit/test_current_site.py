@@ -106,7 +106,7 @@ def test_nodes_of_terminated_instances_are_deleted_once() -> None:
         asked.append(args[:3])
         return Result((), 0, '{"items": [{"metadata": {"name": "n3"}, "spec": {"providerID": "aws:///z/i-3"}}]}', "")
 
-    lifecycle = NodeLifecycle(instances=lambda: states, clusters=lambda: ["c"], admin=admin)  # type: ignore[arg-type,return-value]
+    lifecycle = NodeLifecycle(instances=lambda: states, clusters=lambda: ["c"], admin=admin)  # type: ignore[arg-type,return-value]  # a stand-in with what is asked of it
     lifecycle.follow()
     assert asked == []
     away = False

@@ -141,7 +141,7 @@ def test_a_route_goes_to_its_target_or_into_a_blackhole(
     target: str, more: dict[str, object], expected: tuple[str, str]
 ) -> None:
     """Every kind of target, there and gone."""
-    state = with_routes(replace(plain(card(10)), **more), ("172.16.0.0/12", target))  # type: ignore[arg-type]  # by name
+    state = with_routes(replace(plain(card(10)), **more), ("172.16.0.0/12", target))  # type: ignore[arg-type]  # fields are given by name, whatever they are
     assert {"172.16.0.0/12": expected} == routed(desired(state, OUTSIDE))
 
 
