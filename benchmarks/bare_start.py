@@ -27,14 +27,17 @@ from islanding import siteconf
 from islanding.lab import dns, kernel, namespaces, node, parts, underlay
 from islanding.lab.control_plane import PKI, ControlPlane, kubeconfig, private_dns_name
 from islanding.lab.kubernetes import service_objects
-from islanding.lab.machine import MachineFile, Nic
+from islanding.lab.machine import MachineFile
 from islanding.lab.pki import Authority
+from islanding.lab.plan import Bridge, End, Link, Namespace, NetworkPlan, Route, joined
 from islanding.lab.region.server import Region, host_names
 from islanding.lab.router import Router
+from islanding.lab.vpc.outside import AWS, INTERNET, beyond
 from islanding.process import Result, run
 from islanding.wait import wait_until
 
 SITE = "outpost-local"
+SWITCH = "vpc"  # of the Outpost's subnet
 ENDPOINT = "0123456789ABCDEF0123456789ABCDEF.gr7.ap-northeast-1.eks.amazonaws.com"
 
 
@@ -58,12 +61,11 @@ class BareStart:
     def up(self) -> None:
         """Start everything and wait until the site is ready."""
         region = self.pool.submit(self.region)
-        kernel.apply(underlay.site_plan(self.conf))
+        kernel.apply(joined([underlay.site_plan(self.conf), self.switch()]))
         routers = self.pool.submit(self.routers)
         names = {name: [self.at.aws_api] for name in host_names(self.conf.region.name)}
         places = (
-            (underlay.REGION, self.at.vpc_resolver),
-            (underlay.REGION, self.at.public_dns),
+            (AWS, self.at.public_dns),
             (underlay.RESOLVER, str(self.conf.resolver.address)),
         )
         for netns, address in places:
@@ -81,6 +83,17 @@ class BareStart:
         self.workload()
         self.mark("workload answers")
 
+    def switch(self) -> NetworkPlan:
+        """The Outpost's subnet as a plain switch, in the place of a VPC, and its way to the Region."""
+        subnet = self.conf.outpost.subnet
+        return NetworkPlan(
+            bridges=(Bridge(underlay.OND, SWITCH, (f"{subnet[1]}/{subnet.prefixlen}",)),),
+            routes=(
+                Route(underlay.EDGE, str(subnet), via=underlay.TUNNEL_ENDS[0]),
+                beyond(INTERNET, str(subnet), underlay.EDGE_PORT),
+            ),
+        )
+
     def mark(self, name: str) -> None:
         """Note how many seconds after the start something was there."""
         self.marks[name] = round(time.monotonic() - self._begun, 2)
@@ -97,11 +110,11 @@ class BareStart:
         key.write_bytes(leaf.key_pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        there = wait_until("the Region's network", (namespaces.NETNS / underlay.REGION).exists, timeout=10)
+        there = wait_until("the Region's network", (namespaces.NETNS / AWS).exists, timeout=10)
         if there:
             listener = wait_until(
                 "the Region's address",
-                lambda: namespaces.listener_in(underlay.REGION, self.at.aws_api, 443),
+                lambda: namespaces.listener_in(AWS, self.at.aws_api, 443),
                 timeout=10,
             )
             region.serve(listener, context)
@@ -164,13 +177,15 @@ class BareStart:
         address = {**self.plane, **self.workers}[name]
         prefix = self.conf.outpost.subnet.prefixlen
         mac = "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
-        nic = Nic(underlay.OND, underlay.SUBNET_SWITCH, f"{address}/{prefix}", self.at.outpost_gateway, mac)
-        nic.plug(name)
+        port = End(underlay.OND, f"p-{name}"[:15], bridge=SWITCH)
+        inside = End(name, "eth0", addresses=(f"{address}/{prefix}",), mac=mac)
+        default = Route(name, "default", via=str(self.conf.outpost.subnet[1]))
+        kernel.apply(NetworkPlan(namespaces=(Namespace(name),), links=(Link(port, inside),), routes=(default,)))
         own = self.node_name(address)
         hosts = [f"127.0.0.1 localhost\n{address} {own}", *(f"{a} {ENDPOINT}" for a in self.plane.values())]
         common = {
             "/etc/hosts": MachineFile("\n".join([*hosts, ""]).encode()),
-            "/etc/resolv.conf": MachineFile(f"nameserver {self.at.vpc_resolver}\n".encode()),
+            "/etc/resolv.conf": MachineFile(f"nameserver {self.at.public_dns}\n".encode()),
         }
         binds = {str(self.parts.bin_dir): "/opt/islanding/bin", str(self.parts.oci_dir): "/opt/islanding/images"}
         bare = BareNode(name, self.folder.name, self.folder / "machines" / name, self.logs, self.parts.image, binds)

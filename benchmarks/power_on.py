@@ -12,15 +12,19 @@ from statistics import median
 
 from benchmarks import throwaway
 from islanding import siteconf
+from islanding.aws import stacks
 from islanding.journal import Journal
-from islanding.lab import kernel, namespaces, parts, underlay
+from islanding.lab import kernel, namespaces, outpost_stacks, parts, underlay
+from islanding.lab.access import KEY_NAME
 from islanding.lab.bringup import Lab
-from islanding.lab.machine import Machine, Nic
+from islanding.lab.machine import Machine
 from islanding.wait import wait_until
 
 SITE = "outpost-local"
 TEN = 10
 ROUNDS = 5
+ADDRESSES: dict[str, str] = {}  # of the machines
+ROUTER: list[str] = []  # the VPC's on the Outpost, from which they are seen
 
 
 def configuration() -> siteconf.SiteConf:
@@ -37,21 +41,40 @@ def machines(folder: Path) -> list[Machine]:
     journal = Journal(folder / "logs" / "events.jsonl", site=conf.name)
     site_folder = siteconf.find(SITE).parent
     lab = Lab(conf, site_folder=site_folder, lab_id=folder.name, folder=folder, pid=pid, parts=found, journal=journal)
-    lab._region()
+    lab._pods = {}  # an image without anything of Kubernetes
     kernel.apply(underlay.site_plan(conf))
-    lab._resolvers()
+    lab._aws()
     lab._routers()  # the resolver is in the Region: without an answer cloud-init waits 30 s
-    lab.account.open_in_lab()
-    lab.account.create_objects({})
-    return [lab._machine(i, {}) for i in conf.instances if i.role == "worker"]
+    lab._open()
+    template = (site_folder / conf.templates.network).read_text()
+    parameters = outpost_stacks.network_parameters(conf)
+    made = stacks.deploy(lab.client("cloudformation"), "power-on", template, parameters, lambda _: None, poll=0.1)
+    ec2, fleet = lab.client("ec2"), lab.world.fleet
+    ids = []
+    for instance in outpost_stacks.workers(conf):
+        answer = ec2.run_instances(
+            ImageId=outpost_stacks.IMAGE,
+            InstanceType="m5.large",
+            MinCount=1,
+            MaxCount=1,
+            KeyName=KEY_NAME,
+            SubnetId=made["OutpostSubnetId"],
+            PrivateIpAddress=str(instance.address),
+            SecurityGroupIds=[made["MachineGroupId"]],
+        )
+        ids.append(str(answer["Instances"][0]["InstanceId"]))
+    there = wait_until("ten machines", lambda: [fleet.machine(i) for i in ids], timeout=60)
+    wait_until("their power", fleet.settled, timeout=60)
+    for machine in there:
+        machine.power_off()
+    ROUTER.append(f"{conf.outpost.id}-{made['VpcId']}")
+    ADDRESSES.update({s.id: s.private_address for s in lab.world.region.instances()})
+    return there
 
 
 def greeting(machine: Machine) -> bytes:
     """What sshd says first; raises OSError while it does not answer."""
-    cable = machine.spec.cabling
-    assert isinstance(cable, Nic)  # noqa: S101  # what this benchmark gave it
-    address = cable.address.partition("/")[0]
-    with socket.create_connection((address, 22), timeout=0.5) as connection:
+    with socket.create_connection((ADDRESSES[machine.name], 22), timeout=0.5) as connection:
         return connection.recv(64)
 
 
@@ -74,7 +97,7 @@ def boot(chosen: list[Machine]) -> list[float]:
                 )
                 return time.monotonic() - begun
 
-            return namespaces.in_netns(underlay.OND, greeted)
+            return namespaces.in_netns(ROUTER[0], greeted)
 
         seconds = list(pool.map(until_greeted, chosen))
         list(pool.map(Machine.power_off, chosen))

@@ -175,6 +175,13 @@ class WorkloadConf(_Conf):
     manifest: Text
 
 
+class Templates(_Conf):
+    """CloudFormation templates of what the site has in AWS, as paths from site.yaml: the network, then the machines."""
+
+    network: Text = "1-network.yaml"
+    machines: Text = "2-machines.yaml"
+
+
 class SiteConf(_Conf):
     """A reference site, as its `site.yaml` says it."""
 
@@ -190,6 +197,7 @@ class SiteConf(_Conf):
     desks: Annotated[tuple[Desk, ...], Field(min_length=1, strict=False)]
     resolver: Resolver
     workload: WorkloadConf
+    templates: Templates = Templates()
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> SiteConf:

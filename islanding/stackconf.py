@@ -46,6 +46,8 @@ class ClusterStep(_Conf):
     public_access: bool = False
     private_access: bool = True
     service_cidr: Network
+    outpost: str = ""  # ARN of the Outpost that a local cluster is on
+    logs: Annotated[tuple[str, ...], Field(strict=False)] = ("api", "authenticator")
 
 
 class Reach(_Conf):

@@ -22,7 +22,7 @@ SURROUNDINGS: dict[str, tuple[str, ...]] = {
     "workstation": ("address",),
     "key": ("name",),
     "image": ("operator", "worker"),
-    "cluster": ("name", "service_cidr", "endpoint", "certificate_authority"),
+    "cluster": ("name", "service_cidr", "endpoint", "certificate_authority", "id"),
 }
 FROM_THE_START = ("name", "service_cidr")  # of the cluster: the file itself says them
 SERVICE_PREFIXES = (12, 24)  # EKS API reference, CreateCluster, serviceIpv4Cidr

@@ -47,6 +47,7 @@ class Provisioner:
     surroundings: Mapping[str, Mapping[str, str]]
     step: Callable[[str], None]
     poll: float = 5.0
+    checked: bool = True  # whether what the site lacks is looked for first
 
     def provision(self, apply: Callable[[str, Provisioned], bool]) -> Provisioned:
         """Make everything; `apply` applies YAML to the cluster as its creator, and is tried until it says True.
@@ -62,7 +63,8 @@ class Provisioner:
         return preflight.check(self.conf, self.folder, self.clients, self.surroundings)
 
     def _provision(self, apply: Callable[[str, Provisioned], bool]) -> Provisioned:
-        self._preflight()
+        if self.checked:
+            self._preflight()
         known: Known = {name: dict(facts) for name, facts in self.surroundings.items()}
         known["cluster"] = self._named
         for stack in self.conf.stacks:
@@ -71,7 +73,8 @@ class Provisioner:
                 known["cluster"] = self._cluster(known)
                 self._mapped(Provisioned(known, {}), apply)
         facts = {name: resolved(text, known) for name, text in self.conf.facts.items()}
-        facts["asg"] = resolved(self.conf.asg, known)
+        if self.conf.asg:
+            facts["asg"] = resolved(self.conf.asg, known)
         return Provisioned(known, facts)
 
     def deprovision(self) -> None:
@@ -137,7 +140,8 @@ class Provisioner:
                 },
                 accessConfig={"authenticationMode": "CONFIG_MAP", "bootstrapClusterCreatorAdminPermissions": True},
                 kubernetesNetworkConfig={"serviceIpv4Cidr": str(wanted.service_cidr)},
-                logging={"clusterLogging": [{"types": ["api", "authenticator"], "enabled": True}]},
+                logging={"clusterLogging": [{"types": list(wanted.logs), "enabled": True}]},
+                **(_local(resolved(wanted.outpost, known)) if wanted.outpost else {}),
             )
         self.step(f"cluster {wanted.name}: CREATING")
         status = self._until_cluster(eks, lambda s: s not in ("CREATING", "PENDING", "UPDATING"))
@@ -150,6 +154,7 @@ class Provisioner:
             **self._named,
             "endpoint": cluster["endpoint"],
             "certificate_authority": cluster["certificateAuthority"]["data"],
+            "id": str(cluster.get("id", "")),
         }
 
     def _until_cluster(self, eks: Any, done: Callable[[str], bool]) -> str:
@@ -197,6 +202,11 @@ def _told(doing: str) -> Iterator[None]:
         yield
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise IslandingError(f"AWS refused while {doing} the site: {error}") from error
+
+
+def _local(outpost: str) -> dict[str, Any]:
+    """What makes a cluster a local one on an Outpost."""
+    return {"outpostConfig": {"outpostArns": [outpost], "controlPlaneInstanceType": "m5.large"}}
 
 
 def aws_auth(conf: StacksConf, known: Provisioned) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from islanding.lab import kubernetes, namespaces, underlay
-from islanding.lab.account import METRIC_INTERVAL, OPERATOR_ROLE, STRANGER_ROLE, VIFS
+from islanding.lab.bringup import METRIC_INTERVAL, OPERATOR, OPERATOR_ROLE, STRANGER_ROLE, VIFS
 from islanding.lab.desk import SSH_CONFIG
 from islanding.lab.drawing import topology
 from islanding.lab.machine import SSH_USER
@@ -47,7 +47,7 @@ def describe(lab: Lab) -> Site:
         target="lab",
         id=lab.id,
         folder=str(lab.folder),
-        outpost_arn=lab.account.outpost_arn,
+        outpost_arn=lab.outpost_arn,
         cluster=Cluster(
             name=conf.cluster.name,
             arn=f"arn:aws:eks:{conf.region.name}:{conf.region.account}:cluster/{conf.cluster.name}",
@@ -65,7 +65,11 @@ def describe(lab: Lab) -> Site:
             url=f"http://{lab.workers[0].address}:{conf.workload.node_port}/",
             image="lab.local/nginx:1",
         ),
-        aws=AwsAccess(region=conf.region.name, account=conf.region.account, env=lab.account.runner_environment()),
+        aws=AwsAccess(
+            region=conf.region.name,
+            account=conf.region.account,
+            env=lab.world.access.runner_environment(OPERATOR),
+        ),
         timers=Timers(bgp_hold=conf.bgp.hold, node_grace=conf.cluster.node_grace, eviction=conf.cluster.eviction),
         places=_places(lab, config),
         routers=tuple(_router(lab, role, name) for role, name in _ROLES.items()),
@@ -101,16 +105,16 @@ def _places(lab: Lab, ssh_config: Path) -> tuple[Place, ...]:
             role=desk.role,
             address=str(desk.address),
             enter=lab.desks[desk.name].enter_from_host(),
-            env=lab.account.desk_environment(desk.name),
+            env=kubernetes.desk_environment(lab, desk.name),
         )
         for desk in lab.conf.desks
     ]
     shell = Place(
         name=underlay.REGION,
         role="region",
-        address=lab.at.vpc_resolver,
+        address=lab.made.known["network"]["ShellAddress"],
         enter=lab.desks[underlay.REGION].enter_from_host(),
-        env=lab.account.desk_environment(underlay.REGION),
+        env=kubernetes.desk_environment(lab, underlay.REGION),
     )
     routers = [Place(name=n, role="router", address="", enter=_in_netns(lab, n)) for n in _ROLES.values()]
     resolver = Place(
@@ -140,7 +144,7 @@ def _ssh_config(lab: Lab) -> Path:
     home = lab.folder / "desks" / kubernetes.OPERATOR
     common = [
         f"  User {SSH_USER}",
-        f"  IdentityFile {lab.account.ssh_key_file}",
+        f"  IdentityFile {lab.world.access.ssh_key_file}",
         "  IdentitiesOnly yes",
         "  StrictHostKeyChecking no",
         f"  UserKnownHostsFile {home / 'known_hosts'}",
@@ -196,7 +200,7 @@ def _nodes(lab: Lab) -> tuple[Node, ...]:
     return tuple(
         Node(
             name=kubernetes.node_name(lab, str(i.address)),
-            instance_id=lab.account.instance(i.name).id,
+            instance_id=lab.instance_id(i.name),
             address=str(i.address),
             role=i.role,
             place=i.name,

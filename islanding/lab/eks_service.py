@@ -7,10 +7,11 @@ own, and the cluster's VPC by network interfaces in the cluster's subnets, filte
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +19,9 @@ from typing import Any, Protocol
 import yaml
 
 from islanding.journal import Journal
-from islanding.lab import kernel, namespaces
+from islanding.lab import eks_local, kernel, namespaces
 from islanding.lab.control_plane import PKI, PORT, ControlPlane
+from islanding.lab.eks_hosted import PUBLIC_FILTER, Hosted, Timing
 from islanding.lab.fleet import Plugs, VpcCabling
 from islanding.lab.kubernetes import KUBECTL, service_objects, wait_for_api
 from islanding.lab.machine import SSH_USER, Machine, MachineFile, MachineSpec
@@ -31,21 +33,10 @@ from islanding.lab.vpc.names import ClusterEndpoint
 from islanding.lab.vpc.state import ServiceHost
 from islanding.process import Result, run
 from islanding.siteconf import ClusterConf
+from islanding.wait import wait_until
 
 METADATA = "169.254.169.254"
 _PUBLIC = "52.94.1.{}"  # the service's own addresses, one a cluster
-_FILTER = """\
-table inet endpoint
-delete table inet endpoint
-table inet endpoint {{
-  chain input {{
-    type filter hook input priority 0; policy accept;
-    iifname "pub0" ct state established,related accept
-    iifname "pub0" tcp dport {port} {accept}
-    iifname "pub0" drop
-  }}
-}}
-"""
 
 
 class DataPlane(Plugs, Protocol):
@@ -55,31 +46,12 @@ class DataPlane(Plugs, Protocol):
         """Bring the kernel to what AWS holds now."""
 
 
-@dataclass
-class Hosted:
-    """One cluster as the service hosts it."""
-
-    name: str
-    host: str  # the machine's name, and that of its network namespace
-    endpoint_name: str
-    public_address: str
-    ca: Authority
-    group: str = ""  # id of the cluster security group
-    interfaces: dict[str, str] = field(default_factory=dict)  # id -> private address
-    machine: Machine | None = None
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Timers of every cluster's control plane, in seconds; AWS's cannot be set by its users."""
-
-    node_grace: float = 50.0
-    eviction: int = 300
-    large_cluster_size_threshold: int = 100000  # EKS's own (docs/facts.md 3)
-
-
 class EksService:
-    """The clusters of one Region; `addons` gives the objects that a new cluster has from the start."""
+    """The clusters of one Region; `addons` gives the objects that a new cluster has from the start.
+
+    For local clusters: `machine` finds the machine of an instance, `seats` are the names and addresses that the site
+    wants for the control plane's instances, and `ssh_key` lets its people look at them.
+    """
 
     def __init__(
         self,
@@ -98,6 +70,9 @@ class EksService:
         addons: Callable[[Hosted, dict[str, Any]], list[dict[str, Any]]],
         journal: Journal,
         timing: Timing | None = None,
+        machine: Callable[[str], Machine] | None = None,
+        seats: Mapping[str, str] | None = None,
+        ssh_key: bytes = b"",
     ) -> None:
         self._lab_id = lab_id
         self._folder = folder
@@ -113,6 +88,9 @@ class EksService:
         self._addons = addons
         self._journal = journal
         self._timing = timing or Timing()
+        self._machine_of = machine
+        self._seats = dict(seats or {})
+        self._ssh_key = ssh_key
         self._hosted: dict[str, Hosted] = {}
         self._lock = threading.Lock()
 
@@ -120,7 +98,7 @@ class EksService:
 
     def hosts(self) -> tuple[ServiceHost, ...]:
         """The service's machines, for the data plane."""
-        return tuple(ServiceHost(h.host, h.public_address) for h in list(self._hosted.values()))
+        return tuple(ServiceHost(h.host, h.public_address) for h in list(self._hosted.values()) if not h.cluster_id)
 
     def owners(self) -> dict[str, str]:
         """Which network interface is plugged into which of the service's machines."""
@@ -131,15 +109,15 @@ class EksService:
         found = []
         for hosted in list(self._hosted.values()):
             network = self._network(hosted.name)
-            if hosted.interfaces and network is not None:
-                private = tuple(hosted.interfaces.values()) if network["endpointPrivateAccess"] else ()
+            if hosted.addresses and network is not None:
+                private = hosted.addresses if network["endpointPrivateAccess"] else ()
                 public = (hosted.public_address,) if network["endpointPublicAccess"] else ()
                 found.append(ClusterEndpoint(hosted.endpoint_name, network["vpcId"], private, public))
         return tuple(found)
 
     def running(self) -> tuple[str, ...]:
         """The names of the clusters that have a control plane."""
-        return tuple(name for name, hosted in list(self._hosted.items()) if hosted.machine is not None)
+        return tuple(name for name, hosted in list(self._hosted.items()) if self._machines(hosted))
 
     def hosted(self, name: str) -> Hosted:
         """The cluster of that name; raises KeyError when there is none."""
@@ -194,10 +172,67 @@ class EksService:
         endpoint = f"{token}.gr7.{self._region.region}.eks.amazonaws.com"
         taken = {h.public_address for h in self._hosted.values()}
         address = next(a for a in map(_PUBLIC.format, range(10, 250)) if a not in taken)
-        return Hosted(name, f"eks-{name}", endpoint, address, Authority.create(f"{name} Kubernetes CA"))
+        cluster = self._region.eks.describe(name)
+        local = str(cluster.get("id", "")) if cluster.get("outpostConfig") else ""
+        ca = Authority.create(f"{name} Kubernetes CA")
+        return Hosted(name, f"eks-{name}", endpoint, address, ca, cluster_id=local)
 
     def _create(self, name: str) -> None:
         hosted = self._hosted[name]
+        with contextlib.suppress(self._client("logs").exceptions.ResourceAlreadyExistsException):
+            self._client("logs").create_log_group(logGroupName=f"/aws/eks/{name}/cluster")
+        self._make_group(hosted)
+        if hosted.cluster_id:
+            self._launch(hosted)
+        else:
+            self._host(hosted)
+        for machine in self._machines(hosted):
+            wait_for_api(machine)
+        objects = [*service_objects(), *self._addons(hosted, self._region.eks.describe(name))]
+        self.admin(name, "apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(objects))
+        endpoint, ca = f"https://{hosted.endpoint_name}", hosted.ca.certificate_pem
+        self._region.activate_cluster(name, endpoint, ca, hosted.cluster_id)
+        self._plane.reconcile(f"cluster {name} is active")
+
+    def _launch(self, hosted: Hosted) -> None:
+        """A local cluster's control plane: instances in the customer's subnet, set up by the service."""
+        cluster = self._region.eks.describe(hosted.name)
+        hosted.seats = self._seats or eks_local.seats(self._client("ec2"), cluster)
+        plane = ControlPlane(
+            cluster=self._conf(cluster, "outpost"),
+            ca=hosted.ca,
+            endpoint_name=hosted.endpoint_name,
+            machines=hosted.seats,
+            local=True,
+            token_id=hosted.cluster_id,
+            region=self._region.region,
+            creator_arn=self._region.eks.creator(hosted.name),
+            emulated_version=_emulated(cluster["version"], self._version),
+        )
+        own = eks_local.own_files(self._aws_ca, self._ssh_key)
+        hosted.disks = {hosted.seats[n]: {**files, **own} for n, files in plane.disks().items()}
+        hosted.instances = eks_local.launch(self._client, cluster, hosted.seats, hosted.group)
+        wait_until("the control plane's machines", lambda: self._machines(hosted), timeout=60, done=bool)
+
+    def disk(self, address: str, vpc: str) -> dict[str, MachineFile] | None:
+        """What the service lays on the disk of an instance at that address in a VPC, if it is one of its own."""
+        for hosted in list(self._hosted.values()):
+            network = self._network(hosted.name) or {}
+            if address in hosted.disks and network.get("vpcId") == vpc:
+                return hosted.disks[address]
+        return None
+
+    def _machines(self, hosted: Hosted) -> list[Machine]:
+        """The control plane's machines; none while any of them is not made yet."""
+        if not hosted.cluster_id:
+            return [hosted.machine] if hosted.machine else []
+        try:
+            return [self._machine_of(i) for i in hosted.instances] if self._machine_of else []
+        except KeyError:
+            return []
+
+    def _host(self, hosted: Hosted) -> None:
+        """A control plane in the Region: a machine of the service's own."""
         self._make_interfaces(hosted)
         machine = Machine(
             MachineSpec(hosted.host, VpcCabling(self._plane), files=self._disk(hosted), binds=self._binds),
@@ -210,11 +245,6 @@ class EksService:
         machine.create_disk()
         hosted.machine = machine
         self._power_on(hosted)
-        wait_for_api(machine)
-        objects = [*service_objects(), *self._addons(hosted, self._region.eks.describe(name))]
-        self.admin(name, "apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(objects))
-        self._region.activate_cluster(name, f"https://{hosted.endpoint_name}", hosted.ca.certificate_pem)
-        self._plane.reconcile(f"cluster {name} is active")
 
     def _power_on(self, hosted: Hosted) -> None:
         self._machine(hosted.name).power_on()
@@ -237,10 +267,9 @@ class EksService:
             state, self._region.account, self._region.region, lambda: self._region.session_of(role, hosted.host)
         )
 
-    def _make_interfaces(self, hosted: Hosted) -> None:
-        """The cluster security group and the service's network interfaces, made in the customer's account."""
-        cluster = self._region.eks.describe(hosted.name)
-        network = cluster["resourcesVpcConfig"]
+    def _make_group(self, hosted: Hosted) -> None:
+        """The cluster security group, made in the customer's account."""
+        network = self._region.eks.describe(hosted.name)["resourcesVpcConfig"]
         ec2 = self._client("ec2")
         owned = {"Key": f"kubernetes.io/cluster/{hosted.name}", "Value": "owned"}
         hosted.group = ec2.create_security_group(
@@ -254,36 +283,30 @@ class EksService:
             GroupId=hosted.group,
             IpPermissions=[{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": hosted.group}]}],
         )
-        for subnet in network["subnetIds"][:2]:
+        self._region.eks.set_cluster_group(hosted.name, hosted.group)
+
+    def _make_interfaces(self, hosted: Hosted) -> None:
+        """The service's network interfaces, made in the customer's account."""
+        network = self._region.eks.describe(hosted.name)["resourcesVpcConfig"]
+        ec2 = self._client("ec2")
+        owned = {"Key": f"kubernetes.io/cluster/{hosted.name}", "Value": "owned"}
+        wanted = list(self._seats.values())
+        for number, subnet in enumerate(network["subnetIds"][:2]):
             made = ec2.create_network_interface(
                 SubnetId=subnet,
+                **({"PrivateIpAddress": wanted[number]} if number < len(wanted) else {}),
                 Groups=[hosted.group, *network["securityGroupIds"]],
                 Description=f"Amazon EKS {hosted.name}",
                 TagSpecifications=[{"ResourceType": "network-interface", "Tags": [owned]}],
             )["NetworkInterface"]
             hosted.interfaces[made["NetworkInterfaceId"]] = made["PrivateIpAddress"]
-        self._region.eks.set_cluster_group(hosted.name, hosted.group)
         self._plane.reconcile(f"interfaces of cluster {hosted.name}")
 
     def _disk(self, hosted: Hosted) -> dict[str, MachineFile]:
         cluster = self._region.eks.describe(hosted.name)
         first, *others = hosted.interfaces.values()
-        timing = self._timing
-        service_range = cluster["kubernetesNetworkConfig"]["serviceIpv4Cidr"]
-        conf = ClusterConf.model_validate(
-            {
-                "name": hosted.name,
-                "version": cluster["version"],
-                "control_plane": "region",
-                "service_cidr": service_range,
-                "pod_cidr": service_range,  # not used: pods have addresses of the VPC
-                "node_grace": timing.node_grace,
-                "eviction": timing.eviction,
-                "large_cluster_size_threshold": timing.large_cluster_size_threshold,
-            }
-        )
         plane = ControlPlane(
-            cluster=conf,
+            cluster=self._conf(cluster, "region"),
             ca=hosted.ca,
             endpoint_name=hosted.endpoint_name,
             machines={hosted.host: first},
@@ -304,6 +327,19 @@ class EksService:
         }
         return {**plane.disks()[hosted.host], **own}
 
+    def _conf(self, cluster: Mapping[str, Any], where: str) -> ClusterConf:
+        service_range = cluster["kubernetesNetworkConfig"]["serviceIpv4Cidr"]
+        return ClusterConf.model_validate(
+            {
+                "name": cluster["name"],
+                "version": cluster["version"],
+                "control_plane": where,
+                "service_cidr": service_range,
+                "pod_cidr": service_range,  # not used: the control plane does not know the pods' addresses
+                **asdict(self._timing),
+            }
+        )
+
     def _update(self, name: str) -> None:
         """Replace the control plane by one of the version that the API was asked for; what etcd holds stays."""
         hosted = self._hosted[name]
@@ -320,6 +356,8 @@ class EksService:
         if hosted.machine is not None:
             hosted.machine.power_off()
         ec2 = self._client("ec2")
+        if hosted.instances:
+            ec2.terminate_instances(InstanceIds=hosted.instances)
         self._plane.reconcile(f"cluster {hosted.name} is deleted")
         for interface in hosted.interfaces:
             ec2.delete_network_interface(NetworkInterfaceId=interface)
@@ -334,17 +372,17 @@ class EksService:
             return
         ranges = ", ".join(network["publicAccessCidrs"]) if network["endpointPublicAccess"] else ""
         accept = f"ip saddr {{ {ranges} }} accept" if ranges else "drop"
-        kernel.run_inside(hosted.host, ["nft", "-f", "-"], stdin=_FILTER.format(port=PORT, accept=accept))
+        kernel.run_inside(hosted.host, ["nft", "-f", "-"], stdin=PUBLIC_FILTER.format(port=PORT, accept=accept))
 
     def _network(self, name: str) -> dict[str, Any] | None:
         known = {c["name"]: c for c in self._region.eks.all()}
         return dict(known[name]["resourcesVpcConfig"]) if name in known else None
 
     def _machine(self, name: str) -> Machine:
-        machine = self._hosted[name].machine
-        if machine is None:
+        machines = self._machines(self._hosted[name])
+        if not machines:
             raise KeyError(f"cluster {name} has no control plane yet")
-        return machine
+        return machines[0]
 
 
 def _emulated(wanted: str, binaries: str) -> str:

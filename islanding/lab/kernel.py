@@ -41,6 +41,8 @@ def execute(todo: Script) -> None:
         in_netns(name, partial(_set, settings))
     if todo.create:
         _batch("", todo.create)
+    for name, lines in todo.send.items():
+        _batch(name, lines)
     _each({**dict.fromkeys(todo.nft), **dict.fromkeys(todo.inside)}, lambda name: _inside(name, todo))
 
 

@@ -1,4 +1,4 @@
-"""What the EKS service and its first user do to a fresh cluster: base objects, kubeconfigs, aws-auth, the workload."""
+"""What the EKS service and its first user do to a fresh cluster: base objects, kubeconfigs, the workload."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from islanding.lab.control_plane import PKI, kubeconfig, private_dns_name
+from islanding.lab.control_plane import kubeconfig, private_dns_name
 from islanding.lab.machine import Machine
 from islanding.process import Result, run
 from islanding.wait import wait_until
@@ -34,9 +34,7 @@ def wait_for_api(machine: Machine, timeout: float = 120.0) -> None:
 
 def admin(lab: Lab, *arguments: str, stdin: str = "", timeout: float = 60.0) -> Result:
     """Run kubectl as the service itself, on the first control-plane machine."""
-    machine = lab.machines[lab.control_plane_instances[0].name]
-    command = [KUBECTL, f"--kubeconfig={PKI}/admin.kubeconfig", *arguments]
-    return run(machine.argv(command), stdin=stdin, timeout=timeout, host=machine.name)
+    return lab.world.eks.admin(lab.conf.cluster.name, *arguments, stdin=stdin, timeout=timeout)
 
 
 def _binding(name: str, role: str, group: str = "", user: str = "") -> dict[str, Any]:
@@ -69,16 +67,11 @@ def service_objects() -> list[dict[str, Any]]:
     ]
 
 
-def install_service_objects(lab: Lab) -> None:
-    """Apply them."""
-    admin(lab, "apply", "-f", "-", stdin=yaml.safe_dump_all(service_objects()))
-
-
 def iam_kubeconfig(lab: Lab, profile: str, server: str = "", tls_server_name: str = "") -> dict[str, Any]:
     """A kubeconfig whose user is an AWS profile, by the IAM authenticator's own token command."""
     cluster: dict[str, Any] = {
         "server": server or f"https://{lab.endpoint_name}",
-        "certificate-authority-data": base64.b64encode(lab.cluster_ca.certificate_pem).decode(),
+        "certificate-authority-data": base64.b64encode(lab.hosted.ca.certificate_pem).decode(),
     }
     if tls_server_name:
         cluster["tls-server-name"] = tls_server_name
@@ -111,8 +104,8 @@ def write_kubeconfigs(lab: Lab) -> None:
     for profile in ("operator", "stranger"):
         kubeconfig_path(lab, profile).write_text(yaml.safe_dump(iam_kubeconfig(lab, profile)))
     # Somebody's certificate of before, which nobody renewed: only the cluster's own authority can have made it.
-    old = lab.cluster_ca.issue("admin-of-before", ["system:masters"], server=False, client=True, days=-1)
-    expired = kubeconfig(f"https://{lab.endpoint_name}", lab.cluster_ca.certificate_pem, old)
+    old = lab.hosted.ca.issue("admin-of-before", ["system:masters"], server=False, client=True, days=-1)
+    expired = kubeconfig(f"https://{lab.endpoint_name}", lab.hosted.ca.certificate_pem, old)
     kubeconfig_path(lab, "expired").write_bytes(expired)
     proxy = underlay.gateway_instance(lab.conf)
     if proxy:
@@ -120,34 +113,16 @@ def write_kubeconfigs(lab: Lab) -> None:
         kubeconfig_path(lab, "operator-by-proxy").write_text(yaml.safe_dump(by_proxy))
 
 
+def desk_environment(lab: Lab, desk: str) -> dict[str, str]:
+    """The environment of somebody who sits at a desk."""
+    return lab.world.access.desk_environment(OPERATOR, lab.folder / "desks" / desk)
+
+
 def at_desk(lab: Lab, desk: str, command: list[str], *, stdin: str | None = None, timeout: float = 60.0) -> Result:
     """Run a command at a desk, from inside the lab, as its user would."""
-    environment = [f"{k}={v}" for k, v in lab.account.desk_environment(desk).items()]
-    return run([*lab.desks[desk].enter(), "env", *environment, *command], stdin=stdin, timeout=timeout, host=desk)
-
-
-def map_node_role(lab: Lab) -> None:
-    """Let the nodes in, as the cluster's creator does: aws-auth, applied with IAM from the operator's desk."""
-    mapping = [
-        {
-            "rolearn": lab.account.node_role_arn,
-            "username": "system:node:{{EC2PrivateDNSName}}",
-            "groups": ["system:bootstrappers", "system:nodes"],
-        }
-    ]
-    config_map = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "aws-auth", "namespace": "kube-system"},
-        "data": {"mapRoles": yaml.safe_dump(mapping)},
-    }
-    kubectl = [str(lab.parts.bin_dir / "kubectl"), f"--kubeconfig={kubeconfig_path(lab, 'operator')}"]
-    wait_until(
-        "aws-auth to be applied by the operator",
-        lambda: at_desk(lab, OPERATOR, [*kubectl, "apply", "-f", "-"], stdin=yaml.safe_dump(config_map)).ok,
-        timeout=60,
-        interval=1.0,
-    )
+    environment = [f"{k}={v}" for k, v in desk_environment(lab, desk).items()]
+    whole = [*lab.desks[desk].enter(), "env", *environment, *command]
+    return run(whole, stdin=stdin, timeout=timeout, host=desk)
 
 
 def node_name(lab: Lab, address: str) -> str:
@@ -184,7 +159,12 @@ def deploy_workload(lab: Lab, timeout: int = 120) -> None:
         lambda: admin(lab, "get", "serviceaccount", "default", "--ignore-not-found", "-o", "name").stdout,
         timeout=30,
     )
-    at_desk(lab, OPERATOR, [*kubectl, "apply", "-f", "-"], stdin=manifest)
+    wait_until(  # who reaches the cluster through the instance at the edge has to wait for that
+        "the operator to reach the cluster",
+        lambda: at_desk(lab, OPERATOR, [*kubectl, "apply", "-f", "-"], stdin=manifest).ok,
+        timeout=60,
+        interval=0.5,
+    )
     admin(lab, "rollout", "status", f"deployment/{workload.name}", f"--timeout={timeout}s", timeout=timeout + 10)
     for worker in lab.workers:
         url = f"http://{worker.address}:{workload.node_port}/"

@@ -1,7 +1,7 @@
 """An instance as a machine: its own root over the machine image, its own namespaces, systemd as pid 1, real cloud-init.
 
 As on a real machine, a power cycle loses everything but the disk: the network namespace is deleted and made anew. Who
-lays the cables is told by the machine's `Cabling`: a port of a switch, or the VPC's data plane.
+lays the cables is told by the machine's `Cabling`: the VPC's data plane, or AWS's service that owns the machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from typing import Protocol
 from islanding.errors import LabError
 from islanding.lab import cgroups, kernel
 from islanding.lab.namespaces import NETNS
-from islanding.lab.plan import End, Link, Namespace, NetworkPlan, Route
 from islanding.process import Result, run
 from islanding.wait import wait_until
 
@@ -37,39 +36,6 @@ class Cabling(Protocol):
 
     def unplug(self, name: str) -> None:
         """Take the machine off the network; nothing happens when it is off already."""
-
-
-@dataclass(frozen=True)
-class Nic:
-    """One cable to a port of a subnet's switch: where it is plugged in and its address (CIDR), gateway and MAC."""
-
-    switch_netns: str
-    switch: str
-    address: str
-    gateway: str
-    mac: str
-
-    def plan(self, name: str) -> NetworkPlan:
-        """The machine's network namespace, its cable and its default route."""
-        port = End(self.switch_netns, f"p-{name}"[:15], bridge=self.switch)
-        inside = End(name, "eth0", addresses=(self.address,), mac=self.mac)
-        return NetworkPlan(
-            namespaces=(Namespace(name),),
-            links=(Link(port, inside),),
-            routes=(Route(name, "default", via=self.gateway),),
-        )
-
-    def plug(self, name: str) -> None:
-        """Make the namespace and its cable."""
-        kernel.apply(self.plan(name))
-
-    def unplug(self, name: str) -> None:
-        """Delete the cable first by itself: a namespace goes in the background, after its name is gone."""
-        if not (NETNS / name).exists():
-            return
-        port = self.plan(name).links[0].a
-        kernel.delete_link(port.netns, port.interface)
-        kernel.delete_namespace(name)
 
 
 @dataclass(frozen=True)
@@ -161,6 +127,7 @@ class Machine:
         for path, file in files.items():
             place = self._folder / "upper" / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
+            place.unlink(missing_ok=True)  # never through a link to what lies elsewhere
             if file.target:
                 place.symlink_to(file.target)
                 continue

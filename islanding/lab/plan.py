@@ -69,7 +69,8 @@ class Bridge:
 class Tunnel:
     """One end of a VXLAN tunnel: how VPC traffic crosses the service link, whose underlay address BGP announces.
 
-    1300 bytes is what Outposts leave to instances across the service link.
+    1300 bytes is what Outposts leave to instances across the service link. `home` is the namespace whose routes the
+    underlay takes, when it is not the one where the end is.
     """
 
     netns: str
@@ -77,8 +78,10 @@ class Tunnel:
     vni: int
     local: str
     remote: str
-    address: str
+    address: str = ""
     mtu: int = 1300
+    home: str = ""
+    mac: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ its own address as the source (the direct path), and ends TCP on the API's port 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 
 from islanding.lab.plan import Tunnel
@@ -61,3 +62,10 @@ sysctl -qw net.ipv4.ip_forward=1
 nft -f /etc/nftables.conf
 systemctl enable --quiet --now haproxy
 """
+
+
+def encoded_user_data(conf: SiteConf, servers: Sequence[str]) -> str:
+    """The same in base64, as a template has it; empty when the site has no such instance."""
+    if not any(i.role == "proxy" for i in conf.instances):
+        return ""
+    return base64.b64encode(user_data(conf, servers).encode()).decode()

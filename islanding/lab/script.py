@@ -40,13 +40,14 @@ T = TypeVar("T")
 class Script:
     """What to feed to the tools, in this order; each step is one process, or one for each namespace.
 
-    `remove` takes things away inside namespaces, `delete` and `add` are whole namespaces, `create` makes links, and
-    `inside` makes the rest; `nft` may go beside it.
+    `remove` takes things away inside namespaces, `delete` and `add` are whole namespaces, `create` makes links, `send`
+    makes in one namespace what goes to another, and `inside` makes the rest; `nft` may go beside it.
     """
 
     remove: dict[str, list[str]] = field(default_factory=dict)
     delete: list[str] = field(default_factory=list)
     add: list[str] = field(default_factory=list)
+    send: dict[str, list[str]] = field(default_factory=dict)
     sysctls: dict[str, list[str]] = field(default_factory=dict)
     create: list[str] = field(default_factory=list)
     inside: dict[str, list[str]] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class Script:
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        return any((self.remove, self.delete, self.add, self.sysctls, self.create, self.inside, self.nft))
+        return any((self.remove, self.delete, self.add, self.sysctls, self.create, self.send, self.inside, self.nft))
 
 
 def script(plan: NetworkPlan) -> Script:
@@ -99,10 +100,14 @@ class _Lost:
         for bridge in old.bridges:
             if bridge not in kept_bridges:
                 self._lose(bridge.netns, bridge.name)
-        for kept, olds in ((set(new.sinks), old.sinks), (set(new.tunnels), old.tunnels)):
-            for item in olds:
-                if item not in kept:
-                    self._lose(item.netns, item.name)
+        for sink in set(old.sinks) - set(new.sinks):
+            self._lose(sink.netns, sink.name)
+        for tunnel in old.tunnels:
+            if tunnel not in new.tunnels or tunnel.netns in self.dead:
+                self._lose(tunnel.netns, tunnel.name)
+                if tunnel.home and tunnel.netns in self.dead:
+                    # A namespace goes in the background, and its tunnel's number is taken at home until then.
+                    self.deletions.append((tunnel.netns, tunnel.name))
         kept_links = set(new.links)
         for link in old.links:
             ends = (link.a, link.b)
@@ -262,13 +267,16 @@ def raising(plan: NetworkPlan) -> list[tuple[str, str]]:
 
 
 def _tunnel(out: Script, tunnel: Tunnel) -> None:
-    _checked(tunnel.name)
-    out.within(
-        tunnel.netns,
-        f"link add {tunnel.name} type vxlan id {tunnel.vni} local {tunnel.local} remote {tunnel.remote} dstport 4789",
-    )
+    kind = f"type vxlan id {tunnel.vni} local {tunnel.local} remote {tunnel.remote} dstport 4789"
+    mac = f" address {tunnel.mac}" if tunnel.mac else ""
+    if tunnel.home:
+        line = f"link add {_checked(tunnel.name)} netns {tunnel.netns}{mac} {kind}"
+        out.send.setdefault(tunnel.home, []).append(line)
+    else:
+        out.within(tunnel.netns, f"link add {_checked(tunnel.name)}{mac} {kind}")
     out.within(tunnel.netns, f"link set {tunnel.name} mtu {tunnel.mtu} up")
-    out.within(tunnel.netns, f"addr add {tunnel.address} dev {tunnel.name}")
+    if tunnel.address:
+        out.within(tunnel.netns, f"addr add {tunnel.address} dev {tunnel.name}")
 
 
 def _route(route: Route) -> str:

@@ -20,7 +20,7 @@ from islanding.kube import images
 from islanding.lab import kernel, namespaces, node
 from islanding.lab.access import KEY_NAME
 from islanding.lab.desk import Desk, OpenDesk
-from islanding.lab.eks_service import Timing
+from islanding.lab.eks_hosted import Timing
 from islanding.lab.machine import SSH_USER, MachineFile
 from islanding.lab.parts.found import Parts
 from islanding.lab.region.instances import InstanceState

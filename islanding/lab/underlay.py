@@ -1,15 +1,19 @@
 """What lies between Outpost and Region, from a site's configuration: routers, links, tunnel, LAN. Pure.
 
                      service link (eBGP)                    wan (eBGP)
-    Outpost  ond  ========================  cnd  ------------------------  edge  ---  Region (AWS API, VPC resolver)
-    subnet    |   ------------------------   |                               |
-              |      local gateway (eBGP)    |  site's LAN                   |  Region subnet of the VPC
-              +--------------- VXLAN tunnel (underlay: the service link) ----+
+    Outpost  ond  ========================  cnd  ------------------------  edge  ---  internet (AWS API)
+              |   ------------------------   |                               |
+              |      local gateway (eBGP)    |  site's LAN                   |
+              +---------- VXLAN tunnels (underlay: the service link) --------+
+    VPC's router on the Outpost                              VPC's router in the Region
+
 
 The Outpost announces its service-link range over the service-link session and nothing else; traffic between Outpost and
 Region goes in a tunnel between that range and the Region's anchor address, as on AWS. So when the session goes, both
 ends lose the underlay route, and the tunnel drops packets in silence. The Outpost subnet is announced to the LAN over
 the local-gateway session (direct VPC routing).
+
+The VPC with everything in it is the data plane's; `outpost_link` tells that how its two routers hang on this network.
 """
 
 from __future__ import annotations
@@ -17,19 +21,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from islanding.lab.plan import Bridge, End, Link, Namespace, NetworkPlan, Route, Rule, Tunnel
+from islanding.lab.plan import Bridge, End, Link, Namespace, NetworkPlan, Route, Tunnel, joined
 from islanding.lab.router import Peer, RouterConfig
+from islanding.lab.vpc.outside import INTERNET, INTERNET_MTU, OutpostLink, Outside, beyond, cable, outside_plan
 from islanding.siteconf import SiteConf
 
 OND, CND, EDGE, REGION, RESOLVER = "ond", "cnd", "edge", "region", "resolver"
-SUBNET_SWITCH, LAN_SWITCH = "vpc", "lan"
-METADATA = "169.254.169.254"
+LAN_SWITCH = "lan"
 ANCHOR = "203.0.113.1"  # the Region's end of the service link
 TUNNEL_ENDS = ("169.254.100.1", "169.254.100.2")
 _SERVICE_LINK = ("169.254.10.1", "169.254.10.2")
 _LOCAL_GATEWAY = ("169.254.20.1", "169.254.20.2")
 _WAN = ("169.254.30.1", "169.254.30.2")
-_LGW_TABLE = 100
+_ELSEWHERE = "192.0.2.10"  # a host on the internet that is not AWS
+EDGE_PORT, _SERVICES = "site", "services"  # the internet's end of the cable to the edge, and the edge's
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,10 @@ class Addresses:
 
     service_link: str  # the Outpost's end of the service link
     aws_api: str
+    s3: str
     public_dns: str
-    services_gateway: str
+    shell: str  # public address of somebody who works in the Region
     vpc_resolver: str
-    outpost_gateway: str
-    region_gateway: str
 
 
 def addresses(conf: SiteConf) -> Addresses:
@@ -50,12 +54,11 @@ def addresses(conf: SiteConf) -> Addresses:
     services = conf.region.services
     return Addresses(
         service_link=str(conf.outpost.service_link_cidr[1]),
-        services_gateway=str(services[1]),
         aws_api=str(services[10]),
+        s3=str(services[17]),
         public_dns=str(services[53]),
+        shell=str(services[60]),
         vpc_resolver=str(conf.region.vpc_cidr[2]),
-        outpost_gateway=str(conf.outpost.subnet[1]),
-        region_gateway=str(conf.region.region_subnet[1]),
     )
 
 
@@ -69,54 +72,69 @@ def gateway_instance(conf: SiteConf) -> str:
     return next((str(i.address) for i in conf.instances if i.role == "proxy"), "")
 
 
-def site_plan(conf: SiteConf) -> NetworkPlan:
-    """The wanted network of everything but the machines, which plug themselves in when they are powered on."""
+def local_gateway_id(conf: SiteConf) -> str:
+    """The id of the Outpost's local gateway."""
+    return f"lgw-{conf.outpost.id.removeprefix('op-')}"
+
+
+def outpost_link(conf: SiteConf, arn: str) -> OutpostLink:
+    """How the Outpost's part of a VPC is joined with the rest."""
+    gateway = gateway_instance(conf)
+    return OutpostLink(
+        arn=arn,
+        near=(OND, addresses(conf).service_link),
+        far=(EDGE, ANCHOR),
+        gateway=OND,
+        local_gateway=local_gateway_id(conf),
+        ingress=((str(conf.region.region_subnet), gateway),) if gateway else (),
+    )
+
+
+def outside(conf: SiteConf, arn: str) -> Outside:
+    """AWS's public addresses are in the site's range of services, which the Region's edge announces."""
     at = addresses(conf)
-    outpost, region = conf.outpost.subnet, conf.region.region_subnet
-    lan, services = conf.lan.cidr, conf.region.services
+    return Outside(
+        region=conf.region.name,
+        api=at.aws_api,
+        resolver=at.public_dns,
+        s3=(at.s3,),
+        s3_range=f"{conf.region.services[16]}/30",
+        elsewhere=_ELSEWHERE,
+        outposts=(outpost_link(conf, arn),),
+    )
+
+
+def site_plan(conf: SiteConf) -> NetworkPlan:
+    """The wanted network of everything around the VPC."""
+    at = addresses(conf)
+    region, lan, services = conf.region.region_subnet, conf.lan.cidr, conf.region.services
     gateway = gateway_instance(conf)
     routes = [
         Route(OND, "default"),
         Route(OND, str(conf.outpost.service_link_cidr)),
-        Route(OND, str(region), via=TUNNEL_ENDS[1]),
         Route(OND, str(services), via=TUNNEL_ENDS[1]),
         Route(CND, "default"),
         Route(EDGE, "default"),
-        Route(EDGE, str(outpost), via=TUNNEL_ENDS[0]),
-        Route(REGION, "default", via=at.services_gateway),
+        beyond(EDGE, str(services), _SERVICES),
+        *(beyond(INTERNET, cidr, EDGE_PORT) for cidr in (str(lan), f"{TUNNEL_ENDS[0]}/32")),
         Route(RESOLVER, "default", via=str(conf.lan.gateway)),
         *(Route(desk.name, "default", via=str(conf.lan.gateway)) for desk in conf.desks),
     ]
-    rules = []
-    if gateway:  # local-gateway route table: the Region's subnet by the forwarding instance
-        routes += [
-            Route(OND, str(region), via=gateway, device=SUBNET_SWITCH, table=_LGW_TABLE),
-            Route(CND, str(region), via=_LOCAL_GATEWAY[0]),
-        ]
-        rules.append(Rule(OND, "lgw", _LGW_TABLE))
-    return NetworkPlan(
+    if gateway:  # the local gateway's route table leads to the forwarding instance
+        routes.append(Route(CND, str(region), via=_LOCAL_GATEWAY[0]))
+    own = NetworkPlan(
         namespaces=(
             Namespace(OND, forward=True, silent=True),
             Namespace(CND, forward=True),
             Namespace(EDGE, forward=True, silent=True),
-            Namespace(REGION),
             Namespace(RESOLVER),
             *(Namespace(desk.name) for desk in conf.desks),
         ),
-        bridges=(
-            Bridge(OND, SUBNET_SWITCH, (_cidr(at.outpost_gateway, outpost), f"{METADATA}/32")),
-            Bridge(EDGE, SUBNET_SWITCH, (_cidr(at.region_gateway, region), f"{METADATA}/32")),
-            Bridge(CND, LAN_SWITCH, (_cidr(str(conf.lan.gateway), lan),)),
-        ),
+        bridges=(Bridge(CND, LAN_SWITCH, (_cidr(str(conf.lan.gateway), lan),)),),
         links=(
             _pair(OND, CND, "sl", _SERVICE_LINK),
             _pair(OND, CND, "lgw", _LOCAL_GATEWAY),
             _pair(CND, EDGE, "wan", _WAN),
-            Link(
-                End(EDGE, "services", (_cidr(at.services_gateway, services),)),
-                End(REGION, "eth0", (_cidr(at.aws_api, services), _cidr(at.public_dns, services))),
-            ),
-            Link(End(EDGE, "p-resolver", bridge=SUBNET_SWITCH), End(REGION, "vpc", (_cidr(at.vpc_resolver, region),))),
             _desk(RESOLVER, str(conf.resolver.address), lan),
             *(_desk(desk.name, str(desk.address), lan) for desk in conf.desks),
         ),
@@ -126,8 +144,9 @@ def site_plan(conf: SiteConf) -> NetworkPlan:
         ),
         addresses=((OND, "lo", f"{at.service_link}/32"), (EDGE, "lo", f"{ANCHOR}/32")),
         routes=tuple(routes),
-        rules=tuple(rules),
     )
+    to_aws = cable((EDGE, _SERVICES), (INTERNET, EDGE_PORT), INTERNET_MTU)
+    return joined([outside_plan(outside(conf, arn="")), own, to_aws])
 
 
 def router_configs(conf: SiteConf) -> tuple[RouterConfig, RouterConfig, RouterConfig]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from islanding.lab import addons, elsewhere, node
 from islanding.lab.access import Access
 from islanding.lab.distribution import Distribution
 from islanding.lab.doorkeeper import Doorkeeper
-from islanding.lab.eks_service import EksService, Hosted, Timing
+from islanding.lab.eks_hosted import Hosted, Timing
+from islanding.lab.eks_service import EksService
 from islanding.lab.fleet import Fleet
 from islanding.lab.machine import MachineFile
 from islanding.lab.node_lifecycle import NodeLifecycle
 from islanding.lab.parts.found import Parts
 from islanding.lab.pki import Authority
+from islanding.lab.plan import NetworkPlan
 from islanding.lab.region import mends
 from islanding.lab.region.http import HttpServer
 from islanding.lab.region.instances import InstanceState
@@ -29,7 +31,7 @@ from islanding.lab.vpc.metadata import VpcMetadata
 from islanding.lab.vpc.outside import AWS, Outside
 from islanding.lab.vpc.reconciler import DataPlane
 from islanding.lab.vpc.resolvers import Resolvers
-from islanding.lab.vpc.state import Ec2State
+from islanding.lab.vpc.state import Ec2State, ServiceHost
 
 BINARIES = "/opt/islanding/bin"  # where an instance finds the parts' programs
 FOLLOWED = frozenset({"ec2", "cloudformation", "autoscaling", "eks", "route53", "elasticloadbalancing"})
@@ -39,6 +41,9 @@ class World:
     """One account's AWS in one Region, inside a lab's namespaces.
 
     `profiles` maps the profiles of the lab's users to roles; `ami` gives what an instance's image lays on its disk.
+    `outside` and `around` are the network around the VPCs, which is there already; `binds` are further folders of the
+    host that machines have. `seats` names the instances of a local cluster's control plane, with their addresses.
+    Without `own_addons` a new cluster has no network plugin, kube-proxy and CoreDNS: its nodes' image brings them.
     """
 
     def __init__(
@@ -54,8 +59,15 @@ class World:
         profiles: dict[str, str],
         ami: Callable[[InstanceState], dict[str, MachineFile]],
         timing: Timing | None = None,
+        outside: Outside | None = None,
+        around: NetworkPlan | None = None,
+        binds: Mapping[str, str] | None = None,
+        seats: Mapping[str, str] | None = None,
+        own_addons: bool = True,
     ) -> None:
-        self.outside = Outside(region=region)
+        self.outside = outside or Outside(region=region)
+        self.guests: dict[str, ServiceHost] = {}  # people's places in a VPC, by their network interface
+        self._own_addons = own_addons
         self.aws_ca = Authority.create("islanding lab AWS CA")
         self.region = Region(account, region, logs / "region.jsonl")
         self.parts = parts
@@ -66,7 +78,7 @@ class World:
         self._public = names.public_names(
             region, self.outside.api, self.outside.s3[0], {elsewhere.NAME: self.outside.elsewhere}
         )
-        self.metadata = VpcMetadata(self._serve_metadata)
+        self.metadata = VpcMetadata(self._serve_metadata, self.outside.outposts)
         self.access = Access(
             self.region, self.aws_ca, folder / "aws", names=(*host_names(region), self.outside.api), tools=parts.bin_dir
         )
@@ -74,13 +86,14 @@ class World:
             self.region.seed.create_role(role)
         self.access.write_credentials(profiles)
         self.creator = next(iter(profiles))
-        binds = {str(parts.bin_dir): BINARIES}
+        binds = {str(parts.bin_dir): BINARIES, **(binds or {})}
         self.plane = DataPlane(
             account,
             region,
             self.outside,
-            services=lambda: self.eks.hosts(),  # noqa: PLW0108  # it is made after the data plane
-            owners=lambda: self.eks.owners(),  # noqa: PLW0108  # the same
+            services=lambda: (*self.eks.hosts(), *self.guests.values()),
+            owners=lambda: {**self.eks.owners(), **{i: host.name for i, host in self.guests.items()}},
+            around=around,
             on_error=self.region.errors.append,
         )
         self.resolvers = Resolvers(folder / "dns", logs)
@@ -120,6 +133,9 @@ class World:
             addons=self._addons,
             journal=journal,
             timing=timing,
+            machine=self.fleet.machine,
+            seats=seats,
+            ssh_key=self.access.ssh_public_key,
         )
         self.lifecycle = NodeLifecycle(instances=self.region.instances, clusters=self.eks.running, admin=self.eks.admin)
 
@@ -160,11 +176,11 @@ class World:
 
     def _instance_files(self, state: InstanceState) -> dict[str, MachineFile]:
         vpc = next(v for v in self.plane.state.vpcs if v.id == state.vpc)
+        own = self.eks.disk(state.private_address, state.vpc)
+        told = names.resolv_conf(vpc, self.region.region)
         return {
-            **self._ami(state),
-            **node.instance_files(
-                state.private_dns_name, state.private_address, names.resolv_conf(vpc, self.region.region)
-            ),
+            **node.instance_files(state.private_dns_name, state.private_address, told),
+            **(self._ami(state) if own is None else own),
         }
 
     def _halted(self, instance: str) -> None:
@@ -172,6 +188,8 @@ class World:
         self.access.client("ec2", self.creator).stop_instances(InstanceIds=[instance])
 
     def _addons(self, hosted: Hosted, cluster: dict[str, Any]) -> list[dict[str, Any]]:
+        if not self._own_addons:
+            return []
         service_range = str(cluster["kubernetesNetworkConfig"]["serviceIpv4Cidr"])
         return addons.all_objects(
             self.parts.manifests,

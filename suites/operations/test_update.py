@@ -53,7 +53,7 @@ def test_workload_lives_through_the_control_planes_update(
             ended = eventually(
                 "the update to end",
                 lambda: call(site, "eks", "describe_update", {**eks, "updateId": update["id"]})["update"],
-                timeout=UPDATED if site.target == "aws" else 240,
+                timeout=UPDATED if site.target == "aws" else 150,
                 interval=1,
                 done=lambda now: now["status"] != "InProgress",
             )

@@ -40,6 +40,10 @@ class PlayedKernel:
             self.sysctls[name] = tuple(values)
         for line in script.create:
             self._create(line.split())
+        for home, lines in script.send.items():
+            self._need(home in self.namespaces, f"no namespace {home}")
+            for line in lines:
+                self._send(line.split())
         for netns, lines in script.inside.items():
             self._need(netns in self.namespaces, f"no namespace {netns}")
             for line in lines:
@@ -104,6 +108,11 @@ class PlayedKernel:
             ends.append(((netns, name), tuple(sorted(options.items()))))
         (a, of_a), (b, of_b) = ends
         self.links[a], self.links[b] = (b, *of_a), (a, *of_b)
+
+    def _send(self, words: list[str]) -> None:
+        name, netns = words[2], words[4]
+        self._need(netns in self.namespaces and (netns, name) not in self.links, f"{netns} {name}")
+        self.links[netns, name] = (None, *words[5:])
 
     def _inside(self, netns: str, words: list[str]) -> None:
         match words:

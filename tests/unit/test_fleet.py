@@ -33,8 +33,8 @@ class Recorder:
 
 INSTANCE = InstanceState(
     id="", name="", state="running", private_address="10.0.0.4", private_dns_name="", mac="02:00:00:00:00:01",
-    subnet="", subnet_cidr="", vpc="", vpc_cidr="", zone="", instance_profile="", role="", key_name="", public_key="", image="",
-    type="t3.small", launched=datetime(2026, 1, 1, tzinfo=UTC), outpost_arn="", reboots=0,
+    subnet="", subnet_cidr="", vpc="", vpc_cidr="", zone="", instance_profile="", role="", key_name="", public_key="",
+    image="", type="t3.small", launched=datetime(2026, 1, 1, tzinfo=UTC), outpost_arn="", reboots=0,
 )  # fmt: skip
 
 

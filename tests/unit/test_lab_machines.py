@@ -20,7 +20,7 @@ from islanding import siteconf
 from islanding.lab import node, proxy
 from islanding.lab.control_plane import TAINT, ControlPlane, private_dns_name
 from islanding.lab.dns import ResolverConfig
-from islanding.lab.machine import MachineFile, Nic, enabled
+from islanding.lab.machine import MachineFile, enabled
 from islanding.lab.pki import Authority
 from islanding.siteconf import SiteConf
 
@@ -191,17 +191,6 @@ def test_units_are_enabled_by_links_that_systemd_follows() -> None:
             target="/etc/systemd/system/kubelet.service"
         )
     } == enabled("kubelet")
-
-
-def test_a_machine_is_plugged_into_its_switch() -> None:
-    """Its own namespace, a cable to the switch's with the address and MAC that EC2 gave, and a default route."""
-    plan = Nic("ond", "vpc", "10.2.1.15/24", "10.2.1.1", "02:00:00:00:00:0f").plan("worker-1")
-    (link,), (route,) = plan.links, plan.routes
-    assert ("ond", "p-worker-1", "vpc") == (link.a.netns, link.a.interface, link.a.bridge)
-    assert ("worker-1", "eth0", ("10.2.1.15/24",), "02:00:00:00:00:0f") == (
-        link.b.netns, link.b.interface, link.b.addresses, link.b.mac,
-    )  # fmt: skip
-    assert ("default", "10.2.1.1") == (route.destination, route.via)
 
 
 def test_the_proxy_holds_a_client_for_longer_than_its_tls_handshake() -> None:

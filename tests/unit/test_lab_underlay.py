@@ -6,15 +6,17 @@ from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 
-from islanding import siteconf
+from islanding import siteconf, stackconf
 from islanding.lab import underlay
-from islanding.lab.plan import NetworkPlan, Route, Rule
+from islanding.lab.plan import NetworkPlan, Route
 from islanding.lab.router import RouterConfig
 from islanding.lab.script import script
 from islanding.siteconf import SiteConf
 
+OUTPOSTS = [n for n in siteconf.names() if isinstance(stackconf.load(siteconf.find(n)), SiteConf)]
 
-@pytest.fixture(params=siteconf.names())
+
+@pytest.fixture(params=OUTPOSTS)
 def conf(request: pytest.FixtureRequest) -> SiteConf:
     """Each reference site in turn."""
     return siteconf.load(siteconf.find(request.param))
@@ -80,13 +82,13 @@ def test_the_tunnels_ends_are_reached_only_by_what_bgp_announces(conf: SiteConf)
 
 def test_an_edge_instance_has_the_lans_traffic_routed_through_it(conf: SiteConf) -> None:
     """With a proxy on the Outpost the local gateway's table sends the Region's subnet to it; else there is none."""
-    plan, gateway = underlay.site_plan(conf), underlay.gateway_instance(conf)
+    link, gateway = underlay.outpost_link(conf, "arn"), underlay.gateway_instance(conf)
     proxies = [str(i.address) for i in conf.instances if i.role == "proxy"]
     assert (proxies or [""])[0] == gateway
-    rule = Rule("ond", "lgw", 100)
-    assert bool(gateway) == (rule in plan.rules)
     region = str(conf.region.region_subnet)
-    assert bool(gateway) == (Route("ond", region, via=gateway, device="vpc", table=100) in plan.routes)
+    assert link.ingress == (((region, gateway),) if gateway else ())
+    near, _ = underlay.peer_addresses("local-gateway")
+    assert bool(gateway) == (Route("cnd", region, via=near) in underlay.site_plan(conf).routes)
 
 
 def test_a_routers_configuration_lets_out_only_what_each_peer_may_hear(conf: SiteConf) -> None:

@@ -18,7 +18,8 @@ SG, PORT = aws_id("sg", 1), labels.interface("e", aws_id("eni", 10))
 
 def text(state: Ec2State) -> str:
     """The first VPC's filter."""
-    return filters.body(Index(state), OUTSIDE, VPC)
+    index = Index(state)
+    return filters.body(index, OUTSIDE, index.parts[VPC])
 
 
 def chain(state: Ec2State, name: str) -> list[str]:

@@ -104,6 +104,10 @@ class Eks:
         cluster = self._find(name)
         cluster.status = "FAILED"
         vars(cluster)["issues"] = [{"code": "InternalFailure", "message": reason, "resourceIds": []}]
+        for update in vars(cluster).get("updates", {}).values():
+            if update["status"] == "InProgress":
+                update["status"] = "Failed"
+                update["errors"] = [{"errorCode": "Unknown", "errorMessage": reason, "resourceIds": []}]
 
     def updated(self, name: str) -> None:
         """Say that the cluster's control plane has been replaced by one of the wanted version."""

@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-from islanding.lab.plan import Table
+from islanding.lab.plan import Table, Tunnel
 from islanding.lab.vpc import labels
-from islanding.lab.vpc.index import Card, Index
+from islanding.lab.vpc.index import Card, Index, Part
+from islanding.lab.vpc.outposts import LOCAL_GATEWAY, REGION
 from islanding.lab.vpc.outside import METADATA, RESOLVER, Outside
 from islanding.lab.vpc.state import Acl, AclEntry, GroupRule
 
@@ -22,17 +23,17 @@ _PROTOCOLS = {"6": "tcp", "17": "udp", "1": "icmp", "all": "-1"}
 _ALL_PORTS = (0, 65535)
 
 
-def body(index: Index, outside: Outside, vpc: str) -> str:
-    """The table that filters and translates in one VPC's router."""
-    cards = index.cards_by_vpc.get(vpc, [])
+def body(index: Index, outside: Outside, part: Part) -> str:
+    """The table that filters and translates in one VPC's router in one place."""
+    vpc, cards = part.vpc, index.cards_by_part.get(part.netns, [])
     lines = [
         *_sets(index, vpc, cards),
         *_groups(index, outside, vpc, cards),
         *_acls(index, cards),
         *_arriving(cards),
-        *_services(index, vpc, cards),
-        *_forward(index, vpc, cards),
-        *_translate(index, vpc),
+        *_services(index, part, cards),
+        *_forward(index, part, cards),
+        *(_translate(index, vpc) if part.link is None else ()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -94,7 +95,26 @@ def _elements(items: Iterable[str]) -> str:
 
 
 def _names(cards: Iterable[Card]) -> str:
-    return "{ " + ", ".join(f'"{card.port}"' for card in cards) + " }"
+    return _quoted(card.port for card in cards)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return "{ " + ", ".join(f'"{name}"' for name in names) + " }"
+
+
+def _tunnels(index: Index, part: Part) -> list[str]:
+    """Interfaces of the service link."""
+    return [REGION] if part.link else [other.port for other in index.outpost_parts(part.vpc)]
+
+
+def _across(index: Index, part: Part) -> list[str]:
+    """The service link: segments are made to fit it, and nothing of the site's passes it (no transit)."""
+    tunnels = _tunnels(index, part)
+    fit = f"tcp flags syn tcp option maxseg size set {Tunnel.mtu - 40}"
+    lines = [f"{way} {_quoted(tunnels)} {fit}" for way in ("iifname", "oifname") if tunnels]
+    if part.link:
+        lines += [f'iifname "{a}" oifname "{b}" drop' for a, b in ((REGION, LOCAL_GATEWAY), (LOCAL_GATEWAY, REGION))]
+    return lines
 
 
 def _arriving(cards: list[Card]) -> list[str]:
@@ -108,26 +128,26 @@ def _checked(card: Card) -> bool:
     return card.interface.source_dest_check and card.interface.kind != "nat_gateway"
 
 
-def _services(index: Index, vpc: str, cards: list[Card]) -> list[str]:
+def _services(index: Index, part: Part, cards: list[Card]) -> list[str]:
     """What the router itself answers: the metadata service, and the resolver when the VPC has DNS support."""
-    known, ranges = index.vpcs[vpc]
+    known, ranges = index.vpcs[part.vpc]
     rules = ['iifname "lo" accept', "ct state established,related accept"]
     if cards:
-        names = _names(cards)
-        rules.append(f"iifname {names} ip daddr {METADATA} tcp dport 80 accept")
-        if known.dns_support:
-            resolvers = f"{{ {ranges[0][2]}, {RESOLVER} }}"
-            rules.append(f"iifname {names} ip daddr {resolvers} meta l4proto {{ tcp, udp }} th dport 53 accept")
+        rules.append(f"iifname {_names(cards)} ip daddr {METADATA} tcp dport 80 accept")
+    askers = [*(card.port for card in cards), *_tunnels(index, part)]
+    if askers and known.dns_support and part.link is None:
+        resolvers = f"{{ {ranges[0][2]}, {RESOLVER} }}"
+        rules.append(f"iifname {_quoted(askers)} ip daddr {resolvers} meta l4proto {{ tcp, udp }} th dport 53 accept")
     return ["chain services {", "type filter hook input priority 0; policy drop;", *rules, "}"]
 
 
-def _forward(index: Index, vpc: str, cards: list[Card]) -> list[str]:
-    lines = ["chain forward {", "type filter hook forward priority 0; policy drop;"]
+def _forward(index: Index, part: Part, cards: list[Card]) -> list[str]:
+    lines = ["chain forward {", "type filter hook forward priority 0; policy drop;", *_across(index, part)]
     lines += ['oifname "ext" ip saddr != @public drop', 'iifname "ext" ct status & (snat | dnat) == 0 drop']
     checked = [card for card in cards if _checked(card)]
     if checked:
         lines.append(f"oifname {_names(checked)} oifname . ip daddr != @owned drop")
-    ruled = [card for card in cards if card.interface.subnet in _acl_of_subnet(index, vpc)]
+    ruled = [card for card in cards if card.interface.subnet in _acl_of_subnet(index, part.vpc)]
     if ruled:
         lines.append(_jump("iifname", ruled, lambda card: labels.word("aclout", card.interface.subnet)))
         lines.append(_jump("oifname", ruled, lambda card: labels.word("aclin", card.interface.subnet)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network
 
 from islanding.lab.vpc import labels
-from islanding.lab.vpc.outside import AWS, ELSEWHERE, INTERNET, WORKSTATION
+from islanding.lab.vpc.outside import AWS, ELSEWHERE, INTERNET, WORKSTATION, OutpostLink
 from islanding.lab.vpc.state import Ec2State, Endpoint, Interface, Peering, Route, RouteTable, SecurityGroup, Vpc
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -42,10 +42,26 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A VPC's router in one place, a namespace of its own: in the Region, or on an Outpost with the subnets there."""
+
+    netns: str
+    vpc: str
+    link: OutpostLink | None = None
+    subnets: frozenset[str] = field(default=frozenset())
+
+    @property
+    def port(self) -> str:
+        """The interface in the Region's part that leads to this one."""
+        return labels.interface("o", self.netns)
+
+
+@dataclass(frozen=True)
 class Index:
-    """The state as the plan needs it."""
+    """The state as the plan needs it; subnets on Outposts that nobody has joined are taken for the Region's."""
 
     state: Ec2State
+    outposts: tuple[OutpostLink, ...] = ()
 
     @cached_property
     def vpcs(self) -> dict[str, tuple[Vpc, tuple[IPv4Network, ...]]]:
@@ -66,6 +82,39 @@ class Index:
             _, ranges = self.vpcs.get(subnet.vpc, (None, ()))
             if cidr is not None and cidr.prefixlen <= 28 and any(cidr.subnet_of(r) for r in ranges):
                 found[subnet.id] = cidr
+        return found
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """The routers of all VPCs by their namespaces; that in the Region has the name of its VPC."""
+        found = {vpc: Part(vpc, vpc) for vpc in self.vpcs}
+        for vpc in self.vpcs:
+            for link in self.outposts:
+                here = [s.id for s in self.state.subnets if (s.vpc, s.outpost) == (vpc, link.arn)]
+                mine = {s for s in here if s in self.subnets and self._vpc_of_subnet[s] == vpc}
+                if mine:
+                    part = Part(f"{link.id}-{vpc}", vpc, link, frozenset(mine))
+                    found[part.netns] = part
+        return found
+
+    @cached_property
+    def part_of_subnet(self) -> dict[str, Part]:
+        """The router that each subnet hangs on."""
+        placed = {subnet: self._vpc_of_subnet[subnet] for subnet in self.subnets}
+        found = {subnet: self.parts[vpc] for subnet, vpc in placed.items() if vpc in self.parts}
+        return found | {subnet: part for part in self.parts.values() for subnet in part.subnets}
+
+    def outpost_parts(self, vpc: str) -> list[Part]:
+        """The routers of a VPC on Outposts."""
+        return [part for part in self.parts.values() if part.vpc == vpc and part.link is not None]
+
+    @cached_property
+    def cards_by_part(self) -> dict[str, list[Card]]:
+        """Cards at each router, by its namespace, in the order of their ports."""
+        found: dict[str, list[Card]] = defaultdict(list)
+        for cards in self.cards_by_vpc.values():
+            for card in cards:
+                found[self.part_of_subnet[card.interface.subnet].netns].append(card)
         return found
 
     @cached_property

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from islanding.errors import LabError
 from islanding.lab.namespaces import NETNS, listener_in
-from islanding.lab.vpc.outside import METADATA
+from islanding.lab.vpc.index import Index
+from islanding.lab.vpc.outside import METADATA, OutpostLink
 from islanding.lab.vpc.state import Ec2State
 
 
@@ -27,25 +28,28 @@ class VpcMetadata:
     VPCs may have the same addresses.
     """
 
-    def __init__(self, serve: Callable[[socket.socket, str], Served]) -> None:
+    def __init__(self, serve: Callable[[socket.socket, str], Served], outposts: tuple[OutpostLink, ...] = ()) -> None:
         self._serve = serve
-        self._open: dict[str, tuple[int, Served]] = {}  # by VPC: the namespace's inode, and the server
+        self._outposts = outposts
+        self._open: dict[str, tuple[int, Served]] = {}  # by namespace: its inode, and the server
         self._lock = threading.Lock()
 
     def follow(self, state: Ec2State) -> None:
         """Serve in each VPC that there is; raises LabError that names those in which it could not be done."""
         with self._lock:
-            wanted = {vpc.id for vpc in state.vpcs}
-            for vpc, (inode, server) in list(self._open.items()):
-                if vpc not in wanted or inode != _inode(vpc):
+            wanted = {vpc.id: vpc.id for vpc in state.vpcs}
+            wanted |= {part.netns: part.vpc for part in Index(state, self._outposts).parts.values()}
+            for netns, (inode, server) in list(self._open.items()):
+                if netns not in wanted or inode != _inode(netns):
                     server.close()
-                    del self._open[vpc]
+                    del self._open[netns]
             failures = []
-            for vpc in sorted(wanted - self._open.keys()):
+            for netns in sorted(wanted.keys() - self._open.keys()):
                 try:
-                    self._open[vpc] = (_inode(vpc), self._serve(listener_in(vpc, METADATA, 80), vpc))
+                    server = self._serve(listener_in(netns, METADATA, 80), wanted[netns])
+                    self._open[netns] = (_inode(netns), server)
                 except OSError as error:
-                    failures.append(f"{vpc}: {error}")
+                    failures.append(f"{netns}: {error}")
             if failures:
                 raise LabError(f"no metadata service in {'; '.join(failures)}")
 

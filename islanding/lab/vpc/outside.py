@@ -16,11 +16,33 @@ RESOLVER = "169.254.169.253"  # the second address of a VPC's resolver, the same
 
 
 @dataclass(frozen=True)
+class OutpostLink:
+    """How an Outpost (by its ARN) is joined with its Region, and with the site around it.
+
+    `near` and `far` are the ends of the service link, each as (namespace whose routes lead to the other one, address).
+    `gateway` is the namespace beyond the local gateway, `local_gateway` the gateway's id; `ingress` is the local
+    gateway's route table: what comes from the site for a range goes to the interface with that private address.
+    """
+
+    arn: str
+    near: tuple[str, str]
+    far: tuple[str, str]
+    gateway: str
+    local_gateway: str
+    ingress: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.arn.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
 class Outside:
     """The fixed addresses beyond the VPCs, all of them public.
 
     `api` is that of all services but S3, whose addresses are `s3` inside `s3_range` (its prefix list); `resolver` is
-    the public one; `learnt` holds the prefixes (CIDR) that a VPN gateway has from its peers, by the gateway's id.
+    the public one; `learnt` holds the prefixes (CIDR) that a VPN gateway has from its peers, by the gateway's id;
+    `outposts` says how subnets with an Outpost's ARN are joined with the rest of their VPC.
     """
 
     region: str = "ap-northeast-1"
@@ -31,6 +53,7 @@ class Outside:
     elsewhere: str = "198.51.100.10"
     workstation: str = "203.0.113.77"
     learnt: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    outposts: tuple[OutpostLink, ...] = ()
 
     @property
     def hosts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from islanding.lab import kernel
-from islanding.lab.plan import NetworkPlan, without
+from islanding.lab.plan import NetworkPlan, joined, without
 from islanding.lab.script import changes
 from islanding.lab.vpc import observe
 from islanding.lab.vpc.counters import read_counters
@@ -36,7 +36,8 @@ class DataPlane:
     """The kernel's side of one account's EC2 in one Region.
 
     `services` tells the hosts of AWS services, `owners` which host each of their interfaces (by id) is plugged into.
-    `on_error` gets what went wrong in words: a run that has such a thing proves nothing.
+    `around` is the network around the VPCs, which is there already and stays. `on_error` gets what went wrong in words:
+    a run that has such a thing proves nothing.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class DataPlane:
         *,
         services: Callable[[], tuple[ServiceHost, ...]] = tuple,
         owners: Callable[[], Mapping[str, str]] = dict,
+        around: NetworkPlan | None = None,
         on_error: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.outside = outside or Outside(region=region)
         self.errors: list[str] = []
         self.state = Ec2State()
-        self.plan = NetworkPlan()
+        self.around = around or NetworkPlan()
+        self.plan = self.around
         self.last = Reconciled("", 0.0, 0.0, changed=False)
         self._account = account
         self._region = region
@@ -90,7 +93,7 @@ class DataPlane:
                 if not news and not self._doubtful:
                     self.last = Reconciled(reason, time.monotonic() - begun, 0.0, changed=False)
                     return
-                plan = self._plugged(desired(state, self.outside))
+                plan = self._plugged(self._wanted(state))
                 started = time.monotonic()
                 changed = self._reach(plan)
                 self.state, self._begun = state, True
@@ -105,7 +108,7 @@ class DataPlane:
         """Take other addresses, or prefixes that a VPN gateway has learnt; raises CommandFailed as `replug` does."""
         with self._lock:
             self.outside = outside
-            self._reach(self._plugged(desired(self.state, outside)))
+            self._reach(self._plugged(self._wanted(self.state)))
 
     def replug(self, name: str) -> None:
         """Delete and remake a host's namespace with all its interfaces, as a power cycle does.
@@ -113,7 +116,7 @@ class DataPlane:
         Raises CommandFailed when the kernel refuses; nothing happens for a host that AWS does not have running.
         """
         with self._lock:
-            whole = desired(self.state, self.outside)
+            whole = self._wanted(self.state)
             self._unplugged.add(name)
             self._reach(self._plugged(whole))
             self._unplugged.discard(name)
@@ -126,7 +129,10 @@ class DataPlane:
         """
         with self._lock:
             self._unplugged.add(name)
-            self._reach(self._plugged(desired(self.state, self.outside)))
+            self._reach(self._plugged(self._wanted(self.state)))
+
+    def _wanted(self, state: Ec2State) -> NetworkPlan:
+        return joined([self.around, desired(state, self.outside)])
 
     def _plugged(self, plan: NetworkPlan) -> NetworkPlan:
         for name in self._unplugged:
@@ -137,12 +143,12 @@ class DataPlane:
         """Compare the kernel with the plan and mend what differs; raises CommandFailed when the kernel refuses."""
         with self._lock:
             self._doubtful = True
-            self._reach(self._plugged(desired(self.state, self.outside)))
+            self._reach(self._plugged(self._wanted(self.state)))
 
     def counters(self) -> dict[str, tuple[int, int]]:
         """(packets, bytes) that have passed each VPC endpoint, both ways, by its id."""
         with self._lock:
-            index = Index(self.state)
+            index = Index(self.state, self.outside.outposts)
         return read_counters(index)
 
     def close(self) -> None:
