@@ -7,7 +7,7 @@ from islanding.lab import node, underlay
 from islanding.siteconf import Instance, SiteConf
 from islanding.stackconf import ClusterStep, RegionConf, RoleMapping, StackConf, StacksConf
 
-WORKERS = 3  # as many as the template of the machines has
+WORKERS = 5  # as many as the template of the machines has
 LOG_TYPES = ("api", "authenticator", "controllerManager", "scheduler")
 IMAGE = "ami-12c6146b"  # one that moto knows; the machine image is the lab's own
 NODE_GROUPS = ("system:bootstrappers", "system:nodes")

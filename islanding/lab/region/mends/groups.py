@@ -1,18 +1,15 @@
-"""Security groups: rules as AWS writes them down, and groups that cannot be deleted while they are needed.
+"""Security groups: the rule that a VPC's first group has from the start, and who uses a group.
 
-moto keeps ports of rules for all traffic, and protocols' numbers. EC2 API, IpPermission: for -1 ports mean nothing.
+moto leaves out that rule ("Default security groups", VPC guide), and deletes groups that are in use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from moto.ec2.models.security_groups import SecurityGroupBackend
 
 from islanding.lab.region.mends.patching import mend
-
-_NAMES = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "all": "-1"}
 
 
 def users(backend: Any, group: Any) -> list[str]:
@@ -26,16 +23,6 @@ def users(backend: Any, group: Any) -> list[str]:
         for rule in (*other.ingress_rules, *other.egress_rules)
         if (rule.source_group or {}).get("GroupId") == group.id
     ]
-    return found
-
-
-@mend(SecurityGroupBackend, "_iterate_security_rules")
-def _rules(
-    theirs: Any, self: Any, ip_protocol: str, group_id: str, from_port: Any, to_port: Any, *args: Any, **kwargs: Any
-) -> Iterator[Any]:
-    protocol = _NAMES.get(str(ip_protocol).lower(), str(ip_protocol).lower())
-    ports = (None, None) if protocol == "-1" else (from_port, to_port)
-    found: Iterator[Any] = theirs(self, protocol, group_id, *ports, *args, **kwargs)
     return found
 
 
