@@ -259,3 +259,17 @@ def test_changes_of_a_group_reach_the_hooks(account: Scaled) -> None:
 
     assert ("CreateAutoScalingGroup", 2) in seen
     assert seen[-1] == ("TerminateInstances", 2)
+
+
+def test_shrinking_takes_the_oldest_that_is_not_protected_and_is_recorded(account: Scaled) -> None:
+    """Of the subnet that has most."""
+    account.group_of(3)
+    first, other, second = account.ids()
+    account.scaling.set_instance_protection(
+        AutoScalingGroupName="workers", InstanceIds=[first], ProtectedFromScaleIn=True
+    )
+    account.scaling.set_desired_capacity(AutoScalingGroupName="workers", DesiredCapacity=2)
+    newest = account.scaling.describe_scaling_activities(AutoScalingGroupName="workers")["Activities"][0]
+
+    assert account.ids() == [first, other]
+    assert newest["Description"] == f"Terminating EC2 instance: {second}"
