@@ -346,7 +346,8 @@ class EksService:
         machine = self._machine(name)
         machine.power_off()
         # The cluster's keys stay, or every node and pod would have to join anew: only the units say the version.
-        units = {p: f for p, f in self._disk(hosted).items() if p.endswith(".service") and p.startswith("/etc/systemd")}
+        disk = self._disk(hosted).items()
+        units = {p: f for p, f in disk if p.startswith("/etc/systemd") and p.endswith(".service") and not f.target}
         machine.lay(units)
         self._power_on(hosted)
         wait_for_api(machine)

@@ -103,6 +103,9 @@ class Eks:
         """Say that the cluster's control plane did not come up, and why."""
         cluster = self._find(name)
         cluster.status = "FAILED"
+        for update in vars(cluster).get("updates", {}).values():
+            if update["status"] == "InProgress":
+                update["status"] = "Failed"
         vars(cluster)["issues"] = [{"code": "InternalFailure", "message": reason, "resourceIds": []}]
         for update in vars(cluster).get("updates", {}).values():
             if update["status"] == "InProgress":
