@@ -103,6 +103,8 @@ def test_a_public_address(region: Region) -> None:
     """Is told of while it is associated."""
     vpc = Vpc(region)
     assert 404 == vpc.ask("GET", "/latest/meta-data/public-ipv4").status
+    gateway = vpc.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    vpc.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc.id)
     address = vpc.ec2.allocate_address(Domain="vpc")
     vpc.ec2.associate_address(InstanceId=vpc.instance, AllocationId=address["AllocationId"])
     public = vpc.get("/latest/meta-data/public-ipv4")
