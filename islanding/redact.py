@@ -37,7 +37,7 @@ _PRIVATE_KEY = re.compile(
 
 # `client-key-data:` of a kubeconfig, and the fields of AWS credentials, in YAML, JSON, INI or the environment.
 _FIELD = re.compile(
-    r"(\b(?:client-key-data|aws_secret_access_key|aws_session_token|SecretAccessKey|SessionToken)"
+    r"(\b(?:client-key-data|aws_secret_access_key|aws_session_token|SecretAccessKey|SessionToken|authorizationToken)"
     r"(?:\\?[\"']?[ \t]*[:=][ \t]*\\?[\"']?|>))[A-Za-z0-9+/=_-]{8,}",
     re.IGNORECASE,
 )

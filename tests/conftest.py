@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 LAB = Path(__file__).parent / "lab"
+# moto reads it when it is imported; with its own list each test's account holds hundreds of images, and gigabytes go.
+os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "unit" / "amis.json")
 
 # Two busy cores must not fail a property: time limits are for benchmarks. HYPOTHESIS_PROFILE=thorough looks harder.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from islanding.aws.provision import Provisioned, Provisioner
-from islanding.errors import LabError
 from islanding.journal import Journal
 from islanding.lab import dns, guest, kernel, kubernetes, node, outpost_stacks, proxy, underlay
 from islanding.lab.access import KEY_NAME
@@ -21,6 +17,7 @@ from islanding.lab.parts.found import Parts
 from islanding.lab.region.instances import InstanceState
 from islanding.lab.region.metrics import LinkState
 from islanding.lab.router import Router
+from islanding.lab.steps import Steps
 from islanding.lab.vpc.state import ServiceHost
 from islanding.lab.world import World
 from islanding.siteconf import Instance, SiteConf
@@ -39,7 +36,6 @@ class Lab:
     def __init__(
         self, conf: SiteConf, *, site_folder: Path, lab_id: str, folder: Path, pid: int, parts: Parts, journal: Journal
     ) -> None:
-        self._begun = time.monotonic()
         self.conf = conf
         self.site_folder = site_folder  # of site.yaml and the manifests
         self.id = lab_id
@@ -48,6 +44,7 @@ class Lab:
         self.pid = pid  # the lab's pid 1 as the host sees it
         self.parts = parts
         self.journal = journal
+        self.steps = Steps(conf.name, journal, self.logs)
         self.at = underlay.addresses(conf)
         self.local = conf.cluster.control_plane == "outpost"
         self.outpost_arn = outpost_stacks.outpost_arn(conf)
@@ -63,22 +60,22 @@ class Lab:
     def up(self) -> None:
         """Bring everything up; returns when the site is ready. Raises LabError naming the step that failed."""
         aws = self._pool.submit(self._aws)
-        with self.step("network"):
+        with self.steps.step("network"):
             kernel.apply(underlay.site_plan(self.conf))
         routers = self._pool.submit(self._routers)
-        with self.step("desks"):
+        with self.steps.step("desks"):
             for desk in self.conf.desks:
                 self._desk(desk.name, str(self.conf.resolver.address))
         aws.result()
-        with self.step("AWS answers"):
+        with self.steps.step("AWS answers"):
             self._open()
         routers.result()
         self.world.region.feed(self.conf.outpost.id, self._links, METRIC_INTERVAL)
-        with self.step("stacks, cluster and access"):
+        with self.steps.step("stacks, cluster and access"):
             self.made = self._provision()
-        with self.step("workers ready"):
+        with self.steps.step("workers ready"):
             kubernetes.wait_for_nodes(self)
-        with self.step("workload answers"):
+        with self.steps.step("workload answers"):
             kubernetes.deploy_workload(self)
         self._name_logs()
 
@@ -87,33 +84,9 @@ class Lab:
         """What went wrong on AWS's side of the lab."""
         return self.world.region.errors if hasattr(self, "world") else []
 
-    def seconds_up(self) -> float:
-        """Seconds since the bring-up began."""
-        return round(time.monotonic() - self._begun, 3)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a step and journal it; what goes wrong inside is named by it."""
-        begun = time.monotonic()
-        try:
-            yield
-        except LabError:
-            raise
-        except Exception as error:
-            raise LabError(
-                f"bringing up {self.conf.name} failed at step {name!r}: {error}", f"logs: {self.logs}"
-            ) from error
-        now = time.monotonic()
-        self.journal.append(
-            "site-step", step=name, seconds=round(now - begun, 3), since_start=round(now - self._begun, 3)
-        )
-
-    def _told(self, name: str, seconds: float) -> None:
-        self.journal.append("site-step", step=name, seconds=round(seconds, 3), since_start=self.seconds_up())
-
     def _aws(self) -> None:
         conf = self.conf.cluster
-        with self.step("Region's API"):
+        with self.steps.step("Region's API"):
             self.world = World(
                 account=self.conf.region.account,
                 region=self.conf.region.name,
@@ -147,7 +120,7 @@ class Lab:
         self.client("ec2").import_key_pair(KeyName=KEY_NAME, PublicKeyMaterial=key)
 
     def _routers(self) -> None:
-        with self.step("BGP sessions established"):
+        with self.steps.step("BGP sessions established"):
             for router in self.routers.values():
                 router.start()
             wait_until(
@@ -181,17 +154,12 @@ class Lab:
         self.desks[name] = Desk(name, self.folder / "desks" / name, resolver).open()
 
     def _provision(self) -> Provisioned:
-        last = time.monotonic()
-
-        def told(what: str) -> None:
-            nonlocal last
-            if not what.endswith("IN_PROGRESS"):
-                self._told(what, time.monotonic() - last)
-                last = time.monotonic()
-
+        self.steps.provisioning()
         conf = outpost_stacks.stacks(self.conf)
         surroundings: dict[str, dict[str, str]] = {"key": {"name": KEY_NAME}, "edge": {}}
-        provisioner = Provisioner(conf, self.site_folder, self.client, surroundings, told, poll=0.1, checked=False)
+        provisioner = Provisioner(
+            conf, self.site_folder, self.client, surroundings, self.steps.provisioned, poll=0.1, checked=False
+        )
         return provisioner.provision(self._apply_as_creator)
 
     def _apply_as_creator(self, text: str, so_far: Provisioned) -> bool:

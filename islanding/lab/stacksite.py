@@ -5,9 +5,6 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from islanding.lab.eks_hosted import Timing
 from islanding.lab.machine import SSH_USER, MachineFile
 from islanding.lab.parts.found import Parts
 from islanding.lab.region.instances import InstanceState
+from islanding.lab.steps import Steps
 from islanding.lab.vpc.outside import WORKSTATION
 from islanding.lab.world import World
 from islanding.model import Place
@@ -61,7 +59,7 @@ class StackSite:
         self.pid = pid
         self.parts = parts
         self.journal = journal
-        self._begun = time.monotonic()
+        self.steps = Steps(conf.name, journal, self.logs)
         self.world = World(
             account=conf.region.account,
             region=conf.region.name,
@@ -83,43 +81,22 @@ class StackSite:
         """What went wrong on AWS's side of the lab."""
         return self.world.region.errors
 
-    def seconds_up(self) -> float:
-        """Seconds since the bring-up began."""
-        return round(time.monotonic() - self._begun, 3)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a step and journal it; what goes wrong inside is named by it."""
-        begun = time.monotonic()
-        try:
-            yield
-        except LabError:
-            raise
-        except Exception as error:
-            raise LabError(
-                f"bringing up {self.conf.name} failed at step {name!r}: {error}", f"logs: {self.logs}"
-            ) from error
-        self._told(name, time.monotonic() - begun)
-
-    def _told(self, name: str, seconds: float) -> None:
-        self.journal.append("site-step", step=name, seconds=round(seconds, 3), since_start=self.seconds_up())
-
     def up(self) -> None:
         """Bring everything up; returns when the site is ready. Raises LabError naming the step that failed."""
-        with self.step("AWS answers"):
+        with self.steps.step("AWS answers"):
             self.world.start()
-        with self.step("workstation"):
+        with self.steps.step("workstation"):
             self._workstation()
         self.world.access.client("ec2", CREATOR).import_key_pair(
             KeyName=KEY_NAME, PublicKeyMaterial=self.world.access.ssh_public_key
         )
-        with self.step("stacks, cluster and access"):
+        with self.steps.step("stacks, cluster and access"):
             self.made = self._provision()
-        with self.step("operator ready"):
+        with self.steps.step("operator ready"):
             self._operator_ready()
-        with self.step("nodes ready"):
+        with self.steps.step("nodes ready"):
             self._nodes_ready()
-        with self.step("workload brought in and answering"):
+        with self.steps.step("workload brought in and answering"):
             self._workload()
 
     # -- steps -------------------------------------------------------------------------------------------------------
@@ -133,20 +110,15 @@ class StackSite:
         return self.folder / "desks" / WORKSTATION
 
     def _provision(self) -> Provisioned:
-        last = time.monotonic()
-
-        def told(what: str) -> None:
-            nonlocal last
-            if not what.endswith("IN_PROGRESS"):
-                self._told(what, time.monotonic() - last)
-                last = time.monotonic()
-
+        self.steps.provisioning()
         surroundings = {
             "workstation": {"address": str(self.conf.lab.workstation)},
             "key": {"name": KEY_NAME},
             "image": {"operator": self.conf.lab.images.operator, "worker": self.conf.lab.images.worker},
         }
-        provisioner = Provisioner(self.conf, self.site_folder, self._client, surroundings, told, poll=0.1)
+        provisioner = Provisioner(
+            self.conf, self.site_folder, self._client, surroundings, self.steps.provisioned, poll=0.1
+        )
         return provisioner.provision(self._apply_as_creator)
 
     def _client(self, service: str) -> Any:

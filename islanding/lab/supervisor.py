@@ -51,7 +51,7 @@ def main() -> None:
         site = _described(lab, folder)
         journal.append(
             "site-ready",
-            seconds=lab.seconds_up(),
+            seconds=lab.steps.seconds_up(),
             topology=site.topology.model_dump(),
             facts={**site.facts, **versions},
         )

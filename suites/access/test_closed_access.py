@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
@@ -63,12 +64,8 @@ def test_bastion_answers_its_user_alone(
         evidence(f"TCP {port} of the bastion", sample.text)
         assert sample.outcome == "TCP_TIMEOUT", f"{port}: {sample.outcome}: {sample.text}"
     rules = call(site, "ec2", "describe_security_groups", {"GroupIds": [site.facts["bastion_group_id"]]})
-    sources = [
-        (rule["FromPort"], block["CidrIp"])
-        for rule in rules["SecurityGroups"][0]["IpPermissions"]
-        for block in rule["IpRanges"]
-    ]
-    assert sources == [(22, f"{_workstation(site).address}/32")]
+    let_in = sorted(way for rule in rules["SecurityGroups"][0]["IpPermissions"] for way in _let_in(rule))
+    assert let_in == [("tcp", 22, 22, f"{_workstation(site).address}/32")]
     assert observe(probe.ssh(*way.hops, keys=way.keys, timeout=8)).outcome == "LOGGED_IN"
     with cut("security-group-rule-revoked", group_id=site.facts["bastion_group_id"], port=22):
         refused = observe(probe.ssh(*way.hops, keys=way.keys, timeout=8))
@@ -179,3 +176,15 @@ def test_operator_is_its_instance_role(operator: Operator, site: Site, evidence:
 
 def _workstation(site: Site) -> Place:
     return next(place for place in site.places if place.role == "workstation")
+
+
+def _let_in(rule: dict[str, Any]) -> list[tuple[str, int, int, str]]:
+    """What a security group's rule lets in: protocol, ports (all: -1) and each source, of whatever kind."""
+    kinds = {
+        "IpRanges": "CidrIp",
+        "Ipv6Ranges": "CidrIpv6",
+        "PrefixListIds": "PrefixListId",
+        "UserIdGroupPairs": "GroupId",
+    }
+    sources = [str(one[key]) for kind, key in kinds.items() for one in rule.get(kind) or ()]
+    return [(rule["IpProtocol"], rule.get("FromPort", -1), rule.get("ToPort", -1), source) for source in sources]

@@ -53,7 +53,7 @@ def test_lost_ec2_endpoint_is_seen_by_the_pod_network_alone(
         ready = observe(probe.nodes(node.name, identity="operator"))
         evidence("the node", ready.text)
         log = site.place(node.place).run(["sh", "-c", "tail -n 400 /var/log/aws-routed-eni/ipamd.log"]).stdout
-        told = [line for line in log.splitlines() if "https://ec2." in line]
+        told = [line for line in log.splitlines() if "operation error EC2: " in line]
         evidence("ipamd's log at the node", told[-1] if told else log[-500:])
         found = explained(node, "ec2")
     replace_cni(operator, node)
@@ -122,7 +122,7 @@ def test_deleted_peering_shuts_the_operator_out(
     with cut("peering-deleted"):
         seen = observe(logging_in)
         evidence("what a user sees", seen.text)
-        found = explained(site.place("bastion"), f"{site.facts['operator_address']}:22", packets=False)
+        found = explained(site.facts["bastion_instance_id"], f"{site.facts['operator_address']}:22", packets=False)
     assert before.outcome == "LOGGED_IN", before.text
     assert seen.outcome == "SSH_JUMP_FAILED", f"{seen.outcome}: {seen.text}"
     blamed(found, hop.ROUTE, "peering", "route table")

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from islanding.aws.bucket import name_endpoint
+from islanding.diagnosis import Diagnosis
+from islanding.diagnosis import hops as hop
 from islanding.kube.certificates import Operator
 from islanding.model import Node, Sample, Site
 from islanding.outcomes import OUTCOMES
@@ -35,11 +37,13 @@ def test_token_manifest_and_layer_come_by_three_endpoints(
     observe: Callable[[Probe], Sample],
     unseen: Callable[..., str],
     forgetful: Callable[[Node], None],
+    explained: Callable[..., Diagnosis],
     evidence: Evidence,
 ) -> None:
     """A pull asks ecr.api for a token, ecr.dkr for the manifest and S3 for the layer, each at its own endpoint.
 
-    The node's kernel counts: little from ecr.api and ecr.dkr, and all of the layer's bytes from S3.
+    The node's kernel counts: little from ecr.api and ecr.dkr, and all of the layer's bytes from S3. S3's addresses are
+    public ones: that they were reached by its endpoint, and not by some way out, is what the routes say.
     """
     node = site.workers[0]
     image = unseen(MEGABYTES)
@@ -58,6 +62,10 @@ def test_token_manifest_and_layer_come_by_three_endpoints(
     assert all(after[name].packets_to > before[name].packets_to for name in PULL_PATH), _said(after)
     assert got["s3"] > MEGABYTES * 1_000_000, f"the layer did not come by S3's endpoint: {got}"
     assert max(got["ecr.api"], got["ecr.dkr"]) < 1_000_000, f"layers came by ECR itself: {got}"
+    for service in PULL_PATH:
+        said = "\n".join((found := explained(node, service, packets=False)).lines())
+        by = {one.name: one.status for one in found.hops}
+        assert by.get(hop.ENDPOINT) is hop.Status.OK, f"{service} does not go by an endpoint:\n{said}"
 
 
 @pytest.mark.site("closed-vpc")
@@ -82,16 +90,19 @@ def test_image_by_way_of_the_bucket_runs(
     name = f"brought-in-{secrets.token_hex(4)}"
     image, key = f"by-bucket.local/web:{name}", f"images/{name}.tar"
     bucket, region = site.facts["bucket"], site.aws.region
-    operator.place.run(
+    sent = operator.place.run(
         ["sh", "-ec", (f'd=$(mktemp -d); trap "rm -rf $d" EXIT; '
          f"skopeo copy --quiet docker://{reference} docker-archive:$d/i.tar:{image}; "
          f"aws s3 cp --region {region} --only-show-errors $d/i.tar s3://{bucket}/{key}")],
-        timeout=120,
+        timeout=120, check=False,
     )  # fmt: skip
+    assert sent.ok, sent.stderr
     at_node = site.place(node.place)
     fetch = f"aws s3 cp --region {region} --only-show-errors s3://{bucket}/{key} /var/tmp/{name}.tar"
     took = f"{fetch} && ctr -n k8s.io images import /var/tmp/{name}.tar; s=$?; rm -f /var/tmp/{name}.tar; exit $s"
-    evidence("import at the node", at_node.run(["bash", "-lc", f"PATH=$PATH:{TOOLS}; {took}"], timeout=120).stdout)
+    imported = at_node.run(["bash", "-lc", f"PATH=$PATH:{TOOLS}; {took}"], timeout=120, check=False)
+    evidence("import at the node", imported.stdout + imported.stderr)
+    assert imported.ok, imported.stderr
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",

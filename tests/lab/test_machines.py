@@ -29,7 +29,7 @@ def ec2(site: Site, monkeypatch: pytest.MonkeyPatch) -> Any:
     """EC2 as the harness calls it: by the environment that the site's description gives."""
     for name, value in site.aws.env.items():
         monkeypatch.setenv(name, value)
-    return boto3.client("ec2")
+    return boto3.Session().client("ec2")  # the default session would remember another test's settings
 
 
 UNITS = {

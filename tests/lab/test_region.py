@@ -67,4 +67,8 @@ def test_a_machines_role_is_accepted_by_sts(site: Site, at: At) -> None:
     command = ["env", "-u", "AWS_PROFILE", *environment, "aws", "sts", "get-caller-identity", "--output", "json"]
     seen = json.loads(site.place("operator").run(command).stdout)
     instance = next(node.instance_id for node in site.nodes if node.place == "worker-1")
-    assert seen["Arn"].endswith(f":assumed-role/OutpostNode/{instance}")
+    found = json.loads(at("operator", "aws", "ec2", "describe-instances", "--instance-ids", instance))
+    profile = found["Reservations"][0]["Instances"][0]["IamInstanceProfile"]["Arn"].rpartition("/")[2]
+    told = json.loads(at("operator", "aws", "iam", "get-instance-profile", "--instance-profile-name", profile))
+    role = told["InstanceProfile"]["Roles"][0]["RoleName"]
+    assert seen["Arn"].endswith(f":assumed-role/{role}/{instance}")

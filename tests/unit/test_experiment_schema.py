@@ -109,7 +109,11 @@ SPOILT: list[tuple[list[Any], Any, str]] = [
     (["extensions", 0, "requirments"], ["O-01"], "requirments: unknown key"),
     (["extensions", 0, "requirements"], ["O1"], "'O1' is no requirement's id"),
     (["extensions", 0, "watch", 0, "probe"], "htpp", "no probe of kind 'htpp'; allowed: kubectl, node, http"),
-    (["extensions", 0, "watch", 0, "with"], {"ulr": "x"}, "a http probe has no ulr; allowed in with: at, by_ssh, enter, env, url"),
+    (
+        ["extensions", 0, "watch", 0, "with"],
+        {"ulr": "x"},
+        "a http probe has no ulr; allowed in with: at, by_ssh, enter, env, url",
+    ),
     (["extensions", 0, "expect", 0, "outcome"], "ANSWERD", "'ANSWERD' is no outcome"),
     (["extensions", 0, "expect", 0, "outcome"], "UNKNOWN", "'UNKNOWN' is no outcome"),
     (["extensions", 0, "expect", 0, "watch"], "wbe", "expect names no watch: wbe; watches: web"),

@@ -103,6 +103,17 @@ def test_interfaces_end_with_their_instance_unless_they_were_there_before(accoun
     assert [(c["NetworkInterfaceId"], c["Status"]) for c in account.cards()] == [(before, "available")]
 
 
+def test_an_instance_that_has_ended_outlives_its_subnet(account: Account) -> None:
+    """It is told of as terminated, by EC2 and to the lab, when its subnet has been deleted."""
+    (instance,) = account.run()
+    account.ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
+    account.ec2.delete_subnet(SubnetId=account.subnets[0])
+    (described,) = account.ec2.describe_instances(InstanceIds=[instance["InstanceId"]])["Reservations"][0]["Instances"]
+    (state,) = account.region.instances()
+
+    assert (described["State"]["Name"], state.state, state.subnet) == ("terminated", "terminated", "")
+
+
 def test_the_labs_images_are_found_and_no_others(account: Account) -> None:
     """By name and owner, as those who look for an EKS-optimised image do."""
     images = {"ami-0e5c0de0e5c0de001": "amazon-eks-node-1.36-v20260101", IMAGE: "amzn2-ami-hvm-2.0-x86_64-gp2"}

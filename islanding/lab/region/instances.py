@@ -135,7 +135,10 @@ class Instances:
                     vars(instance)["outpost_arn"] = arn
 
     def _state(self, ec2: EC2Backend, instance: Any) -> InstanceState:
-        subnet = ec2.get_subnet(instance.subnet_id) if instance.subnet_id else None
+        # An instance that has ended is told of for a while, and its subnet may be deleted before that.
+        subnet = next(
+            (zone[instance.subnet_id] for zone in list(ec2.subnets.values()) if instance.subnet_id in zone), None
+        )
         vpc = ec2.get_vpc(subnet.vpc_id) if subnet else None
         tags = tuple(sorted((str(tag["key"]), str(tag["value"])) for tag in instance.get_tags()))
         association = next(

@@ -31,10 +31,9 @@ def test_an_instance_is_stopped_and_started_again(bench: Bench, endpoint: str, m
     env = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     user = boto3.Session("test", "test", region_name="us-west-2")
     ec2 = user.client("ec2", endpoint_url=endpoint)
-    image = ec2.describe_images()["Images"][0]["ImageId"]
     vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.0.0/24")["Subnet"]["SubnetId"]
-    made = ec2.run_instances(ImageId=image, SubnetId=subnet, MinCount=1, MaxCount=1)
+    made = ec2.run_instances(ImageId="ami-12c6146b", SubnetId=subnet, MinCount=1, MaxCount=1)
     instance = made["Instances"][0]["InstanceId"]
     node = bench.site.nodes[0].model_copy(update={"instance_id": instance})
     access = AwsAccess(region="us-west-2", account="123456789012", env=env)
