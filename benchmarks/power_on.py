@@ -14,7 +14,7 @@ from benchmarks import throwaway
 from islanding import siteconf
 from islanding.aws import stacks
 from islanding.journal import Journal
-from islanding.lab import kernel, namespaces, outpost_stacks, parts, underlay
+from islanding.lab import amis, kernel, namespaces, outpost_stacks, parts, underlay
 from islanding.lab.access import KEY_NAME
 from islanding.lab.bringup import Lab
 from islanding.lab.machine import Machine
@@ -53,7 +53,7 @@ def machines(folder: Path) -> list[Machine]:
     ids = []
     for instance in outpost_stacks.workers(conf):
         answer = ec2.run_instances(
-            ImageId=outpost_stacks.IMAGE,
+            ImageId=amis.NODE,
             InstanceType="m5.large",
             MinCount=1,
             MaxCount=1,

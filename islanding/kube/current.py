@@ -28,12 +28,16 @@ def kubectl(site: Site, *args: str, identity: str = "operator", stdin: str | Non
 def whole(site: Site) -> Site | None:
     """The site with the nodes that it has now; None unless each instance of its group serves and is a Ready node.
 
+    Nor is it whole while the workload's Service leads to a pod of a node that is gone: some connections would be lost.
     Raises CommandFailed when the cluster cannot be asked.
     """
     there = group.read(site)
     items = of_instances(node_items(site), there.instances)
     complete = len(there.members) == len(there.instances) == there.desired and len(items) == there.desired
-    return with_nodes(site, items) if complete and all(map(is_ready, items)) else None
+    if not complete or not all(map(is_ready, items)):
+        return None
+    led_to = serving(_slices(site))
+    return with_nodes(site, items) if led_to and led_to <= {item["metadata"]["name"] for item in items} else None
 
 
 def current(site: Site) -> Site:
@@ -65,6 +69,20 @@ def of_instances(items: list[dict[str, Any]], instances: Collection[str]) -> lis
 def instance_of(item: dict[str, Any]) -> str:
     """The id of the instance that a node of a NodeList is; empty for none."""
     return str(item.get("spec", {}).get("providerID", "")).rsplit("/", 1)[-1]
+
+
+def serving(slices: list[dict[str, Any]]) -> set[str]:
+    """The names of the nodes to whose pods the endpoint slices of a Service lead."""
+    ends = [end for one in slices for end in one.get("endpoints") or ()]
+    return {str(end.get("nodeName", "")) for end in ends if end.get("conditions", {}).get("ready", True)}
+
+
+def _slices(site: Site) -> list[dict[str, Any]]:
+    workload = site.workload
+    of_service = f"--selector=kubernetes.io/service-name={workload.name}"
+    answer = kubectl(site, "get", "endpointslices", f"--namespace={workload.namespace}", of_service, "--output=json")
+    items: list[dict[str, Any]] = json.loads(answer.stdout)["items"]
+    return items
 
 
 def with_nodes(site: Site, items: list[dict[str, Any]]) -> Site:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
+from islanding.lab import amis
 from islanding.lab.machine import SSH_USER, MachineFile
 
 SIZE = 3
-IMAGE = "ami-12c6146b"  # one that moto knows; the machine image is the lab's own
 
 
 def seats(ec2: Any, cluster: Mapping[str, Any]) -> dict[str, str]:
@@ -40,7 +40,7 @@ def launch(
     for seat, address in wanted.items():
         tags = {"Name": seat, "islanding:faults": "allowed", f"kubernetes.io/cluster/{name}": "owned"}
         answer = ec2.run_instances(
-            ImageId=IMAGE,
+            ImageId=amis.NODE,
             InstanceType=cluster["outpostConfig"]["controlPlaneInstanceType"],
             MinCount=1,
             MaxCount=1,
@@ -54,9 +54,11 @@ def launch(
     return found
 
 
-def own_files(aws_ca: bytes, ssh_key: bytes) -> dict[str, MachineFile]:
-    """What the machines have besides the control plane: no cloud-init, since it is the service that sets them up."""
+def own_files(address: str, region: str, aws_ca: bytes, ssh_key: bytes) -> dict[str, MachineFile]:
+    """What a machine has besides the control plane: no cloud-init, since it is the service that sets it up."""
+    name = f"ip-{address.replace('.', '-')}.{region}.compute.internal"
     return {
+        "/etc/hostname": MachineFile(f"{name}\n".encode()),
         "/etc/cloud/cloud-init.disabled": MachineFile(),
         "/etc/ssl/certs/ca-certificates.crt": MachineFile(aws_ca),
         f"/home/{SSH_USER}/.ssh/authorized_keys": MachineFile(ssh_key + b"\n"),

@@ -209,8 +209,10 @@ class EksService:
             creator_arn=self._region.eks.creator(hosted.name),
             emulated_version=_emulated(cluster["version"], self._version),
         )
-        own = eks_local.own_files(self._aws_ca, self._ssh_key)
-        hosted.disks = {hosted.seats[n]: {**files, **own} for n, files in plane.disks().items()}
+        for seat, files in plane.disks().items():
+            address = hosted.seats[seat]
+            own = eks_local.own_files(address, self._region.region, self._aws_ca, self._ssh_key)
+            hosted.disks[address] = {**files, **own}
         hosted.instances = eks_local.launch(self._client, cluster, hosted.seats, hosted.group)
         wait_until("the control plane's machines", lambda: self._machines(hosted), timeout=60, done=bool)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from islanding.errors import SetupError
-from islanding.lab import node, underlay
+from islanding.lab import amis, node, underlay
 from islanding.siteconf import Instance, SiteConf
 from islanding.stackconf import ClusterStep, RegionConf, RoleMapping, StackConf, StacksConf
 
 WORKERS = 5  # as many as the template of the machines has
 LOG_TYPES = ("api", "authenticator", "controllerManager", "scheduler")
-IMAGE = "ami-12c6146b"  # one that moto knows; the machine image is the lab's own
 NODE_GROUPS = ("system:bootstrappers", "system:nodes")
 
 
@@ -100,7 +99,7 @@ def _machines(conf: SiteConf) -> dict[str, str]:
         "GroupId": "${network.MachineGroupId}",
         "NodeProfileName": "${network.NodeProfileName}",
         "KeyName": "${key.name}",
-        "ImageId": IMAGE,
+        "ImageId": amis.NODE,
     }
     for number, worker in enumerate(found, start=1):
         address = str(worker.address)

@@ -11,6 +11,7 @@ from typing import Any
 from islanding.journal import Journal
 from islanding.lab import addons, elsewhere, node
 from islanding.lab.access import Access
+from islanding.lab.amis import IMAGES
 from islanding.lab.distribution import Distribution
 from islanding.lab.doorkeeper import Doorkeeper
 from islanding.lab.eks_hosted import Hosted, Timing
@@ -72,7 +73,7 @@ class World:
         self.region = Region(account, region, logs / "region.jsonl")
         self.parts = parts
         limits = {name: (kind.interfaces, kind.addresses) for name, kind in parts.limits.items()}
-        mends.install(account, region, limits)
+        mends.install(account, region, limits, IMAGES)
         self._warming = self.region.warm()
         self._ami = ami
         self._public = names.public_names(

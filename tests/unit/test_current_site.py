@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from islanding.aws import bucket, versions
-from islanding.kube.current import instance_of, is_ready, of_instances, with_nodes
+from islanding.kube.current import instance_of, is_ready, of_instances, serving, with_nodes
 from islanding.lab.node_lifecycle import NodeLifecycle, nodes_of
 from islanding.model import AwsAccess, Cluster, Node, Place, Site, Timers, Workload
 from islanding.process import Result
@@ -62,6 +62,16 @@ def test_workload_is_asked_at_the_same_node_while_it_is_ready() -> None:
     unwell = [_item("10.20.0.4", "i-3"), _item("10.20.0.8", "i-1", ready=False)]
     assert with_nodes(_site(), unwell).workload.url == "http://10.20.0.4:30080/"
     assert with_nodes(_site(), []).workload.url == "http://10.20.0.8:30080/"
+
+
+def test_a_service_leads_to_the_nodes_of_its_ready_pods() -> None:
+    """Slices without endpoints count for nothing; a pod that is not ready is led to no more."""
+    ends = [
+        {"nodeName": "a", "conditions": {"ready": True}},
+        {"nodeName": "gone", "conditions": {"ready": False}},
+        {"nodeName": "b", "conditions": {}},  # the API says: to be taken as ready
+    ]
+    assert serving([{"endpoints": ends}, {"endpoints": None}]) == {"a", "b"}
 
 
 def test_nodes_are_told_by_their_instances() -> None:
