@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+_LONGEST = 107  # bytes of a Unix socket's path (unix(7): 108 with the one that ends it)
+_SOCKET = len("/s-255.255.255.255.0123456789abcdef")  # ssh gives it a suffix until it listens
+
 
 @dataclass(frozen=True)
 class Jumps:
@@ -21,7 +24,7 @@ class Jumps:
     user: str
     key: Path
     known_hosts: Path
-    sockets: Path  # a folder with a short name for the shared connections: a socket's path has 108 bytes
+    sockets: Path  # a folder for the shared connections
     command: str = ""
 
     def text(self) -> str:
@@ -36,7 +39,9 @@ class Jumps:
             "  ServerAliveInterval 5\n  ServerAliveCountMax 4\n"
         )
         # One connection to bastion and operator carries many sessions: each jump costs a key exchange.
-        shared = f"  ControlMaster auto\n  ControlPath {self.sockets / 's-%C'}\n  ControlPersist 60\n"
+        shared = f"  ControlMaster auto\n  ControlPath {self.sockets / 's-%h'}\n  ControlPersist 60\n"
+        if len(str(self.sockets)) + _SOCKET > _LONGEST:
+            shared = ""  # ssh would refuse each connection; so it takes longer
         return (
             f"Host bastion {self.bastion}\n  HostName {self.bastion}\n{first}{shared}"
             f"Host operator {self.operator}\n  HostName {self.operator}\n  ProxyJump bastion\n{shared}"

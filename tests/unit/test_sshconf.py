@@ -78,3 +78,12 @@ def test_the_bastion_may_need_a_command(jumps: Jumps) -> None:
         "nc %h %p",
         None,
     )
+
+
+def test_connections_are_shared_where_a_sockets_path_is_short_enough(jumps: Jumps) -> None:
+    """A long state folder costs time and no connection: ssh refuses to connect when its socket's path is too long."""
+    short = understood(replace(jumps, sockets=Path("/run/a")), "operator")
+    long = understood(replace(jumps, sockets=Path("/run") / ("a" * 80)), "operator")
+
+    assert short["controlpath"] == "/run/a/s-10.20.255.4"
+    assert (short["controlmaster"], long["controlmaster"]) == ("auto", "false")
