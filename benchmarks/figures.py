@@ -1,55 +1,36 @@
-"""What is measured: each figure with its reference and the value that is wanted."""
+"""What is measured, by groups that can be asked for by name: each figure with its reference and what is wanted."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import throwaway
-from islanding import journal, siteconf, sites
+from benchmarks import plane, throwaway
+from benchmarks.figure import Figure, Say, load
+from islanding import journal, sites
+from islanding.journal import Event
 from islanding.lab import cgroups, launch, registry
+from islanding.model import Site
 from islanding.probes.of_site import SiteProbes
 from islanding.sampling import Sampler, place_of
 
 GIB = 1 << 30
 PROBE_SECONDS = 60
-RSS_LIMITS = {"outpost-local": 3.0, "outpost-extended": 1.8}
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure: value and reference in `unit`, and the ratio that is wanted at most."""
-
-    name: str
-    value: float
-    unit: str
-    reference: float
-    reference_is: str
-    wanted: float
-    note: str = ""
-
-    @property
-    def ratio(self) -> float:
-        return self.value / self.reference if self.reference else float("inf")
-
-    @property
-    def met(self) -> bool:
-        return self.ratio <= self.wanted
+RSS_LIMITS = {"outpost-local": 3.0, "outpost-extended": 1.8, "closed-vpc": 2.5}  # GiB
+NODES_READY = "nodes ready"  # the step of a bring-up after which each worker is Ready
+WORKERS_SECONDS = 30.0
 
 
 @contextmanager
-def up(site: str) -> Iterator[tuple[registry.Lab, float]]:
+def up(site: str, on_event: Callable[[Event], None] = lambda _: None) -> Iterator[tuple[registry.Lab, float]]:
     """A lab for the time of the block, with the seconds that it took to be ready."""
     begun = time.monotonic()
-    lab = launch.up(site)
+    lab = launch.up(site, on_event=on_event)
     seconds = time.monotonic() - begun
     try:
         yield lab, seconds
@@ -80,12 +61,12 @@ def missed_ticks(lab: registry.Lab, folder: Path) -> tuple[int, int]:
     return int(stopped[0]["missed"]), int(stopped[0]["ticks"]) + int(stopped[0]["missed"])
 
 
-def measure(rounds: int, folder: Path, say: Say) -> list[Figure]:
-    """Measure everything, the bare start and the lab in turns."""
-    bare, ready, downs, rss, loads = [], [], [], {}, []
+def outpost_local(rounds: int, folder: Path, say: Say) -> list[Figure]:
+    """The site beside the bare start, in turns; and what is measured of it while it is up."""
+    bare, ready, downs, loads = [], [], [], []
     figures = []
     for number in range(1, rounds + 1):
-        loads.append(os.getloadavg()[0])
+        loads.append(load())
         with throwaway.running("benchmarks.bare_start") as (marks, seconds):
             bare.append(seconds)
             say(f"bare start {number}: {seconds:.2f} s {marks}")
@@ -93,36 +74,67 @@ def measure(rounds: int, folder: Path, say: Say) -> list[Figure]:
             ready.append(seconds)
             say(f"outpost-local {number}: ready after {seconds:.2f} s")
             if number == rounds:
-                rss["outpost-local"] = cgroups.rss_bytes(lab.id) / GIB
+                figures.append(resident(lab))
                 missed, due = missed_ticks(lab, folder)
                 say(f"HTTP probe: {missed} of {due} ticks missed")
-                figures.append(
-                    Figure(
-                        "HTTP probe at 100 ms: ticks missed beside a busy process", missed, "ticks", due, "due", 0.05
-                    )
-                )
+                name = "HTTP probe at 100 ms: ticks missed beside a busy process"
+                figures.append(Figure(name, missed, "ticks", due, "due", 0.05))
             downs.append(down(lab))
             say(f"outpost-local {number}: down after {downs[-1]:.2f} s")
     each = ", ".join(f"{b:.1f}/{r:.1f}" for b, r in zip(bare, ready, strict=True))
-    ready_figure = Figure(
-        "site ready (outpost-local)",
-        median(ready),
-        "s",
-        median(bare),
-        "bare start",
-        1.3,
-        f"bare/lab by round: {each}; {_loaded(loads)}",
-    )
-    down_figure = Figure("lab down", median(downs), "s", 3.0, "limit", 1.0, f"slowest {max(downs):.2f} s")
-    return [ready_figure, *power(say), down_figure, *figures, *resident(rss, say)]
+    note = f"bare/lab by round: {each}; {_loaded(loads)}"
+    slowest = f"slowest {max(downs):.2f} s"
+    return [
+        Figure("site ready (outpost-local)", median(ready), "s", median(bare), "bare start", 1.3, note),
+        Figure("lab down", median(downs), "s", 3.0, "limit", 1.0, slowest),
+        *figures,
+    ]
 
 
-def _loaded(loads: list[float]) -> str:
-    """The load in words: figures of a machine that has other work are of little use."""
-    return f"load average before each round: {', '.join(f'{load:.1f}' for load in loads)}"
+def outpost_extended(_rounds: int, _folder: Path, say: Say) -> list[Figure]:
+    """Its memory."""
+    with up("outpost-extended") as (lab, seconds):
+        say(f"outpost-extended: ready after {seconds:.2f} s")
+        return [resident(lab)]
 
 
-def power(say: Say) -> list[Figure]:
+def closed_vpc(rounds: int, _folder: Path, say: Say) -> list[Figure]:
+    """From nothing to its workers Ready, parts cached; and its memory."""
+    ready, whole, loads = [], [], []
+    memory: list[Figure] = []
+    for number in range(1, rounds + 1):
+        marks: dict[str, float] = {}
+        begun = time.monotonic()
+        loads.append(load())
+
+        def mark(event: Event, marks: dict[str, float] = marks, begun: float = begun) -> None:
+            if event.type == "site-step":  # events carry the clock that all processes share
+                marks[event["step"]] = event.t - begun
+
+        with up("closed-vpc", mark) as (lab, seconds):
+            ready.append(marks[NODES_READY])
+            whole.append(seconds)
+            say(f"closed-vpc {number}: workers Ready after {ready[-1]:.2f} s, workload after {seconds:.2f} s")
+            require_aws_node(sites.load(lab.site_file))
+            if number == rounds:
+                memory.append(resident(lab))
+    each = ", ".join(f"{r:.1f}/{w:.1f}" for r, w in zip(ready, whole, strict=True))
+    note = f"workers Ready/workload answers by round: {each}; {_loaded(loads)}"
+    name = "closed-vpc: from nothing to workers Ready, aws-node running"
+    return [Figure(name, median(ready), "s", WORKERS_SECONDS, "limit", 1.0, note), *memory]
+
+
+def require_aws_node(site: Site) -> None:
+    """Raise RuntimeError unless the real CNI runs on each worker: Ready without it would be another figure."""
+    wanted = "jsonpath={.status.desiredNumberScheduled} {.status.numberReady}"
+    command = ["kubectl", "get", "daemonset", "aws-node", "-n", "kube-system", "-o", wanted]
+    said = site.place("operator").run(command).stdout.split()
+    workers = str(len(site.workers))
+    if said != [workers, workers]:
+        raise RuntimeError(f"aws-node wanted and ready: {said}, on {workers} workers")
+
+
+def power_on(_rounds: int, _folder: Path, say: Say) -> list[Figure]:
     """Instance power-on to sshd."""
     with throwaway.running("benchmarks.power_on") as (seen, _):
         say(f"power-on: {seen}")
@@ -133,14 +145,32 @@ def power(say: Say) -> list[Figure]:
     ]
 
 
-def resident(rss: dict[str, float], say: Say) -> list[Figure]:
-    """Resident memory of the sites that are there; the ones not yet measured are brought up for it."""
-    for site in set(siteconf.names()) & set(RSS_LIMITS) - set(rss):
-        with up(site) as (lab, seconds):
-            rss[site] = cgroups.rss_bytes(lab.id) / GIB
-            say(f"{site}: ready after {seconds:.2f} s, RSS {rss[site]:.2f} GiB")
-    return [
-        Figure(f"RSS of {site}", rss[site], "GiB", limit, "limit", 1.0)
-        for site, limit in RSS_LIMITS.items()
-        if site in rss
-    ]
+def resident(lab: registry.Lab) -> Figure:
+    """Resident memory of a lab."""
+    return Figure(f"RSS of {lab.site}", cgroups.rss_bytes(lab.id) / GIB, "GiB", RSS_LIMITS[lab.site], "limit", 1.0)
+
+
+def _loaded(loads: list[float]) -> str:
+    """The load in words."""
+    return f"load average before each round: {', '.join(f'{each:.1f}' for each in loads)}"
+
+
+GROUPS: dict[str, Callable[[int, Path, Say], list[Figure]]] = {
+    "outpost-local": outpost_local,
+    "power-on": power_on,
+    "outpost-extended": outpost_extended,
+    "closed-vpc": closed_vpc,
+    "reconcile": plane.reconcile_figures,
+    "calls": plane.call_figures,
+    "pull": plane.pull_figures,
+}
+
+
+def measure(rounds: int, folder: Path, say: Say, only: Collection[str] = ()) -> list[Figure]:
+    """Measure the groups named, or all of them, one after the other."""
+    figures = []
+    for name, group in GROUPS.items():
+        if not only or name in only:
+            say(f"{name}: load average {load():.2f}")
+            figures += group(rounds, folder, say)
+    return figures

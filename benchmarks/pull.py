@@ -1,18 +1,16 @@
-"""A large image through its endpoints, TLS, token and redirect, against a plain copy of the same bytes."""
+"""A large image through its endpoints, TLS, token and redirect, and a plain copy of the same bytes: for `throwaway`."""
 
 from __future__ import annotations
 
-import argparse
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 
-from benchmarks.reconcile import milliseconds, private_names
+from benchmarks import throwaway
+from benchmarks.figure import milliseconds
 from islanding.lab import archives, namespaces
 from islanding.lab.kernel import inside
 from islanding.process import run
@@ -23,24 +21,21 @@ PORT = 8080
 ADDRESS = "10.0.1.200"
 
 
-def main() -> int:
-    """Print the table: median of the rounds, in ms, and how fast the path is for the copy's speed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pull", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--megabytes", type=int, default=50)
-    options = parser.parse_args()
-    with private_names(), tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with contextmanager(packets.world)(folder) as world, serving(world, folder) as site:
-            rows = measure(site, options.megabytes, options.rounds)
-    copy = rows["plain copy between the namespaces, kept on disk"]
-    for what, taken in rows.items():
-        sys.stdout.write(f"{what:60} {taken:8.0f} ms   {copy / taken:5.2f} of the copy's speed\n")
-    return 0
+def main() -> None:
+    """`python -m benchmarks.pull FOLDER ROUNDS MEGABYTES`, in namespaces of its own."""
+    folder, rounds, megabytes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    throwaway.prepare(folder)
+    with contextmanager(packets.world)(folder) as world, serving(world, folder) as site:
+        ways = measure(site, megabytes, rounds)
+        throwaway.report(ways=ways)
 
 
-def measure(site: Site, megabytes: int, rounds: int) -> dict[str, float]:
-    """Median of each way, in ms."""
+def measure(site: Site, megabytes: int, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each way, round by round, the ways in turns.
+
+    A plain copy between the two namespaces, kept on disk; the layer by curl (registry, redirect, S3, TLS); the image
+    by skopeo, which verifies it; and the same image by skopeo from folder to folder, without any network.
+    """
     site.world.client("ecr").create_repository(repositoryName="app")
     image = unseen(site, megabytes)
     pushed = site.push(image, "app:v1")
@@ -74,17 +69,17 @@ def measure(site: Site, megabytes: int, rounds: int) -> dict[str, float]:
             raise SystemExit(done.stderr)
 
     ways: dict[str, Callable[[], object]] = {
-        "plain copy between the namespaces, kept on disk": server.fetch,
-        "the layer by curl: registry, redirect, S3, TLS": fetch,
-        "the image by skopeo, verified": pull,
-        "the same image by skopeo from folder to folder": again,
+        "copy": server.fetch,
+        "layer": fetch,
+        "image": pull,
+        "folders": again,
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             taken[name].append(milliseconds(way))
     server.close()
-    return {name: median(values) for name, values in taken.items()}
+    return taken
 
 
 class Plain:
@@ -121,4 +116,4 @@ class Plain:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,41 +1,39 @@
-"""The data plane's figures: reconcile after one change, how it grows, and what it adds to an AWS call."""
+"""The data plane's own times: reconcile after one change, and how it grows with the account. Run by `throwaway`."""
 
 from __future__ import annotations
 
-import argparse
 import logging
+import os
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from islanding.lab import namespaces
-from islanding.lab.plan import NetworkPlan
+from benchmarks import throwaway
+from benchmarks.figure import milliseconds
 from islanding.lab.region.server import Region
 from islanding.lab.script import changes
 from islanding.lab.vpc.desired import desired
 from islanding.lab.vpc.outside import Outside
 from islanding.lab.vpc.reconciler import DataPlane
 from islanding.lab.vpc.snapshot import snapshot
-from islanding.process import run
 from tests.unit.region_support import REGION, connect
 
 IMAGE = "ami-12c6146b"
 SMALL = (2, 3, 5)  # VPCs, subnets in each, instances in each
-SIZES = ((2, 3, 5), (6, 5, 10), (20, 10, 25))
+SIZES = (SMALL, (6, 5, 10), (20, 10, 25))
 APPLIED = 60  # instances: larger worlds are planned only
+Way = tuple[str, Callable[[], object], Callable[[], object]]  # what is changed, how, and how it is taken back
 
 
 class World:
     """One account with VPCs in a row, each peered with the next, and instances in their subnets."""
 
-    def __init__(self, folder: Path, size: tuple[int, int, int]) -> None:
+    def __init__(self, folder: Path, size: tuple[int, int, int], number: int = 0) -> None:
+        """Make it; worlds of one size are told apart by their `number`, since moto keeps accounts for good."""
         vpcs, subnets, instances = size
-        self.account = f"{600000000000 + vpcs * 1000 + subnets * 100 + instances}"
+        self.account = f"{600000000000 + number * 10**6 + vpcs * 10**4 + subnets * 10**2 + instances}"
         self.region = Region(self.account, REGION, folder / f"{self.account}.jsonl")
         self.region.seed.create_role("Operator")
         self.ec2 = connect(self.region, "ec2")
@@ -44,8 +42,8 @@ class World:
         self.groups: list[str] = []
         self.tables: list[str] = []
         self.peerings: list[str] = []
-        for number in range(vpcs):
-            self._vpc(number, subnets, instances)
+        for each in range(vpcs):
+            self._vpc(each, subnets, instances)
 
     def _vpc(self, number: int, subnets: int, instances: int) -> None:
         ec2 = self.ec2
@@ -84,7 +82,7 @@ class World:
         return str(made["Instances"][0]["InstanceId"])
 
 
-def ways_to_change(world: World) -> list[tuple[str, Callable[[], object], Callable[[], object]]]:
+def ways_to_change(world: World) -> list[Way]:
     """Changes, each with the one that takes it back."""
     ec2, group = world.ec2, world.groups[0]
     rule = [{"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}]
@@ -110,71 +108,53 @@ def ways_to_change(world: World) -> list[tuple[str, Callable[[], object], Callab
     ]
 
 
-@contextmanager
-def private_names() -> Iterator[None]:
-    """Names of network namespaces of this process alone."""
-    namespaces.unshare(namespaces.CLONE_NEWNS)
-    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
-    namespaces.NETNS.mkdir(parents=True, exist_ok=True)
-    namespaces.mount("tmpfs", str(namespaces.NETNS.resolve()), "tmpfs", data="mode=755")
-    yield
-    run(["umount", "--recursive", "--lazy", str(namespaces.NETNS.resolve())])
+def processor() -> float:
+    """Milliseconds of processor time that this process and its children have had: another load does not add to it."""
+    return sum(os.times()[:4]) * 1000
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
-    begun = time.perf_counter()
-    work()
-    return (time.perf_counter() - begun) * 1000
+def one_change(world: World, rounds: int) -> dict[str, dict[str, Any]]:
+    """What each way to change takes, in ms.
 
-
-def one_change(world: World, rounds: int) -> dict[str, tuple[float, float, float]]:
-    """(reconcile, its share in the kernel, taking it back) in ms for each way to change."""
+    Reconcile as each round saw it; its share in the kernel and taking it back, as medians; and the processor's time as
+    a mean over all rounds, since it is counted in steps of 10 ms.
+    """
     plane = DataPlane(world.account, REGION)
     plane.reconcile("start")
-    build = plane.last.seconds * 1000
-    found = {"everything from nothing": (build, plane.last.in_kernel * 1000, 0.0)}
+    found: dict[str, dict[str, Any]] = {"everything from nothing": {"seen": [plane.last.seconds * 1000]}}
     for name, do, undo in ways_to_change(world):
-        seen: list[tuple[float, float, float]] = []
-        for _ in range(rounds):
+        there: list[float] = []
+        kernel: list[float] = []
+        back: list[float] = []
+        worked = 0.0
+        for _ in range(rounds + 1):
             do()
+            before = processor()
             plane.reconcile("bench")
-            there = (plane.last.seconds * 1000, plane.last.in_kernel * 1000)
+            worked += processor() - before
+            there.append(plane.last.seconds * 1000)
+            kernel.append(plane.last.in_kernel * 1000)
             undo()
             plane.reconcile("bench")
-            seen.append((*there, plane.last.seconds * 1000))
-        found[name] = tuple(median(values) for values in zip(*seen, strict=True))
-    found["nothing"] = (median(milliseconds(lambda: plane.reconcile("bench")) for _ in range(rounds)), 0.0, 0.0)
+            back.append(plane.last.seconds * 1000)
+        # The first round pays for what is loaded once.
+        found[name] = {
+            "seen": there[1:],
+            "kernel": median(kernel[1:]),
+            "back": median(back[1:]),
+            "processor": worked / (rounds + 1),
+        }
+    found["nothing"] = {"seen": [milliseconds(lambda: plane.reconcile("bench")) for _ in range(rounds)]}
     cycle = next(n.name for n in plane.plan.namespaces if n.name.startswith("i-"))
-    found["a power cycle"] = (median(milliseconds(lambda: plane.replug(cycle)) for _ in range(rounds)), 0.0, 0.0)
+    found["a power cycle"] = {"seen": [milliseconds(lambda: plane.replug(cycle)) for _ in range(rounds)]}
     if plane.errors:
         raise RuntimeError(plane.errors[0])
     plane.close()
     return found
 
 
-def calls(world: World, rounds: int) -> list[tuple[str, float, float]]:
-    """(call, without, with the data plane) in ms."""
-    found = []
-    plane = DataPlane(world.account, REGION)
-    kinds: list[tuple[str, Callable[[], Any]]] = [
-        ("read", world.ec2.describe_network_interfaces),
-        (
-            "write, and one that takes it back",
-            lambda: [change() for _, *both in ways_to_change(world)[:1] for change in both],
-        ),
-    ]
-    plain = {name: median(milliseconds(call) for _ in range(rounds)) for name, call in kinds}
-    plane.reconcile("start")
-    world.region.after_mutation(plane.hook)
-    for name, call in kinds:
-        found.append((name, plain[name], median(milliseconds(call) for _ in range(rounds))))
-    plane.close()
-    return found
-
-
-def planned(world: World, rounds: int) -> tuple[float, float, float, NetworkPlan]:
-    """(snapshot, plan, difference of one change) in ms, and the plan."""
+def planned(world: World, rounds: int) -> dict[str, float]:
+    """Medians in ms of reading the account, planning, and the difference that one rule makes; and the plan's links."""
     outside = Outside()
     read = median(milliseconds(lambda: snapshot(world.account, REGION)) for _ in range(rounds))
     state = snapshot(world.account, REGION)
@@ -182,35 +162,25 @@ def planned(world: World, rounds: int) -> tuple[float, float, float, NetworkPlan
     plan = median(milliseconds(lambda: desired(state, outside)) for _ in range(rounds))
     ways_to_change(world)[0][1]()
     after = desired(snapshot(world.account, REGION), outside)
-    return read, plan, median(milliseconds(lambda: changes(after, before)) for _ in range(rounds)), before
+    difference = median(milliseconds(lambda: changes(after, before)) for _ in range(rounds))
+    return {"snapshot": read, "plan": plan, "difference": difference, "links": len(before.links)}
 
 
-def main() -> int:
-    """Measure and print; the exit code is 0 whatever the figures say, for they are read by people."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reconcile", description="Figures of the data plane.")
-    parser.add_argument("--rounds", type=int, default=9, help="of each measurement (default 9)")
-    rounds = max(parser.parse_args().rounds, 1)
+def main() -> None:
+    """`python -m benchmarks.reconcile FOLDER ROUNDS`, in namespaces of its own."""
+    folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
+    throwaway.prepare(folder)
     logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as folder, private_names():
-        for size in SIZES:
-            report(World(Path(folder), size), size, rounds)
-    return 0
-
-
-def report(world: World, size: tuple[int, int, int], rounds: int) -> None:
-    """Print what one size of world takes."""
-    vpcs, subnets, instances = size
-    print(f"{vpcs} VPCs, {vpcs * subnets} subnets, {vpcs * instances} instances")
-    if vpcs * instances <= APPLIED:
-        for name, (there, in_kernel, back) in one_change(world, rounds).items():
-            print(f"  {name:30} {there:7.1f} ms (kernel {in_kernel:6.1f}), taken back {back:6.1f} ms")
-    if size == SMALL:
-        for name, without, beside in calls(world, rounds):
-            print(f"  a {name:34} {without:7.1f} ms without, {beside:6.1f} ms with the data plane")
-    read, plan, difference, whole = planned(world, rounds)
-    print(f"  snapshot {read:.2f} ms, plan {plan:.2f} ms, difference {difference:.2f} ms; {len(whole.links)} links")
-    world.region.close()
+    sizes = []
+    for size in SIZES:
+        vpcs, subnets, instances = size
+        world = World(folder, size)
+        changed = one_change(world, rounds) if vpcs * instances <= APPLIED else {}
+        said = f"{vpcs} VPCs, {vpcs * subnets} subnets, {vpcs * instances} instances"
+        sizes.append({"size": said, "changes": changed, **planned(world, rounds)})
+        world.region.close()
+    throwaway.report(sizes=sizes)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

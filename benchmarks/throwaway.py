@@ -32,8 +32,8 @@ _UNSHARE = (
 
 
 @contextmanager
-def running(module: str) -> Iterator[tuple[dict[str, Any], float]]:
-    """Run `python -m MODULE FOLDER` in its own namespaces until the block ends.
+def running(module: str, *arguments: str) -> Iterator[tuple[dict[str, Any], float]]:
+    """Run `python -m MODULE FOLDER ARGUMENTS` in its own namespaces until the block ends.
 
     Gives the JSON object of the first line that it prints, and the seconds from its start to that line. Its folder is
     that of a lab, so that nothing sweeps it up while it lives. Raises LabError with its last words when it ends before.
@@ -44,6 +44,7 @@ def running(module: str) -> Iterator[tuple[dict[str, Any], float]]:
     with registry.newborn("benchmark") as folder:
         log = folder / "logs" / "benchmark.log"
         command = [*_UNSHARE, "--propagation", "private", sys.executable, "-m", module, str(folder)]
+        command += arguments
         with log.open("w") as errors:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True

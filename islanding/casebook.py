@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from islanding import sites
-from islanding.errors import IslandingError
+from islanding.errors import InconclusiveError, IslandingError
 from islanding.journal import Journal
 from islanding.model import Site, Verdict
 from islanding.redact import redact
 from islanding.runs import journal_path
+from islanding.troubles import Troubles
 
 DETAIL = 20_000  # characters of a traceback that are kept
 _FAILURES = (AssertionError, pytest.fail.Exception)
@@ -80,6 +81,7 @@ class Casebook:
         self._config = config
         self._path: Path | None = None
         self._sites: dict[str, Site] = {}
+        self._troubles: dict[str, Troubles] = {}
         self._brought_up: list[str] = []
         asked: list[str] = config.getoption("--islanding-site")
         self._asked = {_name_of(text): text for text in asked}
@@ -100,6 +102,7 @@ class Casebook:
         """The description of the running site `name`; skips the case, saying what to do, when it is not up."""
         if name not in self._sites:
             self._sites[name] = self._find(name)
+            self._troubles[name] = Troubles(self._sites[name])
         return self._sites[name]
 
     def _find(self, name: str) -> Site:
@@ -143,6 +146,12 @@ class Casebook:
             progress.verdict = verdict
             progress.reason = redact(_reason(call.excinfo.value))
             progress.detail = "" if verdict is Verdict.SKIPPED else redact(report.longreprtext)[-DETAIL:]
+
+    def require_sound(self, item: pytest.Item) -> None:
+        """Raise InconclusiveError when the site itself failed while the case ran; a failure stands all the same."""
+        progress, troubles = item.stash[_PROGRESS], self._troubles.get(self.site_of(item))
+        if progress.verdict is Verdict.PASS and troubles and (told := troubles.during(progress.started)):
+            raise InconclusiveError(told)
 
     def interrupted(self, item: pytest.Item, stop: BaseException) -> None:
         """A case was broken off."""

@@ -26,6 +26,8 @@ EVENT_TYPES = frozenset(
         "site-ready",  # site, seconds, topology, facts
         "site-down",  # site, seconds
         "site-failed",  # site, reason
+        "site-troubled",  # site, reason, lasting: the site itself went wrong, what is seen meanwhile proves nothing
+        "site-sound",  # site: what lasted is over
         "case-started",  # site, case, title, requirements
         "case-finished",  # site, case, verdict, reason, seconds, detail
         "watch-started",  # site, case, watch, probe, place, interval, command

@@ -178,6 +178,7 @@ class Site(_Frozen):
     target: Literal["lab", "aws"]
     id: str  # lab id or account/cluster: two sites never share it
     folder: str  # where the site keeps its state and logs
+    record: str = ""  # journal in which its keeper writes what goes wrong with it; none where nobody does, as on AWS
     outpost_arn: str = ""
     cluster: Cluster
     workload: Workload

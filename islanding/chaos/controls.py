@@ -28,6 +28,7 @@ from islanding.model import Site, Verdict
 from islanding.probes.of_site import SiteProbes
 from islanding.redact import redact
 from islanding.runs import VARIABLE, journal_path
+from islanding.troubles import Troubles
 from islanding.watching import Watch
 
 SITE, CASE = "ISLANDING_SITE", "ISLANDING_CASE"
@@ -100,7 +101,7 @@ def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | No
             now.watch.stop()
             events = [event for event in read(now.journal.path) if event.t >= now.started]
             findings = judge(parse_extension(context).extension, now.watch, events, now.site.name)
-        outcome = verdict_of(state, findings, now.trouble)
+        outcome = verdict_of(state, findings, now.trouble or Troubles(now.site).during(now.started))
     except Exception as error:  # a verdict must be written whatever happens: Chaos Toolkit swallows exceptions here
         outcome = Outcome(Verdict.INCONCLUSIVE, f"could not be judged: {error}")
     finally:

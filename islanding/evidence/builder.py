@@ -35,6 +35,7 @@ class Builder:
         self._open: dict[tuple[str, str], Case] = {}  # the last case of that name: one may run twice in a journal
         self._first: float | None = None
         self._last = 0.0
+        self._ill: dict[str, str] = {}  # what is wrong with a site, and lasts
         self._texts: dict[str, str] = {}
 
     def feed(self, event: Event) -> None:
@@ -111,11 +112,24 @@ class Builder:
     def _on_site_failed(self, event: Event) -> None:
         self._site_of(event).failed = self._text(event, "reason") or "no reason was given"
 
+    def _on_site_troubled(self, event: Event) -> None:
+        site, reason = self._site_of(event), self._text(event, "reason") or "no reason was given"
+        for troubles in (site.troubles, *(case.troubles for case in site.cases if not case.finished)):
+            if reason not in troubles:
+                troubles.append(reason)
+        if event.get("lasting") is True:
+            self._ill[site.name] = reason
+
+    def _on_site_sound(self, event: Event) -> None:
+        self._ill.pop(self._site_of(event).name, None)
+
     # Cases and what is recorded in them
 
     def _on_case_started(self, event: Event) -> None:
         case = Case(site=_text(event, "site"), id=_text(event, "case"), started=event.t, wall=event.wall)
         self._describe(case, event)
+        if case.site in self._ill:
+            case.troubles.append(self._ill[case.site])
         self._open[case.site, case.id] = case
         self._site_of(event).cases.append(case)
 

@@ -175,6 +175,7 @@ def line(event: Event) -> Text | None:
         "site-step": (site, f"{_word(event, 'step')} {_time(event)}", "dim"),
         "site-ready": (site, f"ready {_time(event)}", "green"),
         "site-failed": (site, f"did not come up: {_word(event, 'reason')}", "bold red"),
+        "site-troubled": (site, f"itself failed: {_word(event, 'reason')}", "bold red"),
         "site-down": (site, f"down {_time(event)}", "dim"),
         "case-started": (where, _word(event, "title"), "cyan"),
         "fault-applied": (where, f"fault {_word(event, 'fault')} applied", "magenta"),

@@ -188,6 +188,7 @@ class Case:
     exhibits: list[Exhibit] = field(default_factory=list)
     diagnoses: list[Diagnosed] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)  # what went wrong with the site itself while it ran
     messages: list[Message] = field(default_factory=list)
 
     @property
@@ -212,6 +213,7 @@ class SiteRecord:
     ready_after: float | None = None
     down_after: float | None = None
     failed: str = ""
+    troubles: list[str] = field(default_factory=list)  # what went wrong with the site itself
     steps: list[tuple[str, float]] = field(default_factory=list)
     topology: Topology = field(default_factory=Topology)
     facts: dict[str, str] = field(default_factory=dict)

@@ -103,6 +103,9 @@ def _hold_to_its_evidence(case: Case) -> None:
                 case.verdict = verdict
                 case.reason = f"reported as pass, but: {claim.strip()}: {reason}"
                 return
+    if case.troubles:
+        case.verdict = Verdict.INCONCLUSIVE
+        case.reason = f"reported as pass, but the site itself failed meanwhile: {'; '.join(case.troubles)}"
 
 
 def requirement_table(requirements: Sequence[Requirement], cases: Sequence[Case]) -> tuple[RequirementRow, ...]:
@@ -132,6 +135,7 @@ def _problems(result: RunResult) -> list[str]:
             found.append(f"{site.name} did not come up: {site.failed}")
         elif not site.cases and site.ready_after is None and site.name in result.site_names:
             found.append(f"{site.name} was to be shown, but nothing of it is in the journal")
+        found += [f"{site.name} itself failed: {reason}" for reason in site.troubles]
     found += [f"{where}: fault {fault.name} ({fault.id}) {fault.trouble}" for where, fault in left(result)]
     if not result.cases:
         found.append("no case ran")

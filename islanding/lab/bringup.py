@@ -79,11 +79,6 @@ class Lab:
             kubernetes.deploy_workload(self)
         self._name_logs()
 
-    @property
-    def errors(self) -> list[str]:
-        """What went wrong on AWS's side of the lab."""
-        return self.world.region.errors if hasattr(self, "world") else []
-
     def _aws(self) -> None:
         conf = self.conf.cluster
         with self.steps.step("Region's API"):

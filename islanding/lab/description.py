@@ -47,6 +47,7 @@ def describe(lab: Lab) -> Site:
         target="lab",
         id=lab.id,
         folder=str(lab.folder),
+        record=str(lab.journal.path),
         outpost_arn=lab.outpost_arn,
         cluster=Cluster(
             name=conf.cluster.name,

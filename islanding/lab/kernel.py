@@ -35,15 +35,21 @@ def execute(todo: Script) -> None:
     _each(todo.remove, lambda name: _batch(name, todo.remove[name], gone=True))
     if todo.delete:
         _batch("", [f"netns del {name}" for name in todo.delete], gone=True)
-    if todo.add:
-        _batch("", [f"netns add {name}" for name in todo.add])
-    for name, settings in todo.sysctls.items():
-        in_netns(name, partial(_set, settings))
-    if todo.create:
-        _batch("", todo.create)
-    for name, lines in todo.send.items():
-        _batch(name, lines)
-    _each({**dict.fromkeys(todo.nft), **dict.fromkeys(todo.inside)}, lambda name: _inside(name, todo))
+    # Filters name interfaces that need not be there yet. A router's takes as long as all the rest of a new instance.
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        filters = [pool.submit(_filter, name, todo.nft[name]) for name in todo.nft if name not in todo.add]
+        if todo.add:
+            _batch("", [f"netns add {name}" for name in todo.add])
+        for name, settings in todo.sysctls.items():
+            in_netns(name, partial(_set, settings))
+        if todo.create:
+            _batch("", todo.create)
+        for name, lines in todo.send.items():
+            _batch(name, lines)
+        for done in filters:  # a link is not to be up before its filter is there
+            done.result()
+    new = {name: None for name in todo.nft if name in todo.add}
+    _each({**new, **dict.fromkeys(todo.inside)}, lambda name: _inside(name, todo))
 
 
 def _each(names: Iterable[str], work: Callable[[str], object]) -> None:
@@ -57,10 +63,14 @@ def _each(names: Iterable[str], work: Callable[[str], object]) -> None:
 
 
 def _inside(name: str, todo: Script) -> None:
-    if name in todo.nft:  # first: a link is not to be up before its filter is there
-        run(inside(name, ["nft", "-f", "-"]), stdin=todo.nft[name], host=name)
+    if name in todo.nft and name in todo.add:  # first, for the same reason
+        _filter(name, todo.nft[name])
     if todo.inside.get(name):
         _batch(name, todo.inside[name])
+
+
+def _filter(netns: str, rules: str) -> None:
+    run(inside(netns, ["nft", "-f", "-"]), stdin=rules, host=netns)
 
 
 def _batch(netns: str, lines: Sequence[str], *, gone: bool = False) -> None:

@@ -20,9 +20,13 @@ ROUTER_SYSCTLS = (
     "net.ipv4.conf.default.send_redirects=0",
 )
 PROXY_SYSCTLS = ("net.ipv4.conf.all.proxy_arp=1", "net.ipv4.conf.default.proxy_arp=1")
-SILENCE = """\
+NO_SILENCE = """\
 table inet silence
 delete table inet silence
+"""
+SILENCE = (
+    NO_SILENCE
+    + """\
 table inet silence {
   chain errors {
     type filter hook output priority 0;
@@ -31,6 +35,7 @@ table inet silence {
   }
 }
 """
+)
 
 
 T = TypeVar("T")
@@ -152,6 +157,8 @@ def _namespaces(out: Script, new: NetworkPlan, old: NetworkPlan) -> None:
         out.sysctls[name] += PROXY_SYSCTLS if space.proxy else ()
         if space.silent:
             out.nft[name] = SILENCE
+        elif name in before and before[name].silent:
+            out.nft[name] = NO_SILENCE
 
 
 def _interfaces(out: Script, new: NetworkPlan, old: NetworkPlan, lost: _Lost) -> None:

@@ -40,6 +40,7 @@ def describe(lab: StackSite, *, inside: bool = False) -> Site:
         target="lab",
         id=lab.id,
         folder=str(lab.folder),
+        record=str(lab.journal.path),
         cluster=Cluster(
             name=conf.cluster.name,
             arn=f"arn:aws:eks:{conf.region.name}:{conf.region.account}:cluster/{conf.cluster.name}",

@@ -76,11 +76,6 @@ class StackSite:
         self.desk: OpenDesk
         self.made: Provisioned
 
-    @property
-    def errors(self) -> list[str]:
-        """What went wrong on AWS's side of the lab."""
-        return self.world.region.errors
-
     def up(self) -> None:
         """Bring everything up; returns when the site is ready. Raises LabError naming the step that failed."""
         with self.steps.step("AWS answers"):

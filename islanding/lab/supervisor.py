@@ -55,7 +55,7 @@ def main() -> None:
             topology=site.topology.model_dump(),
             facts={**site.facts, **versions},
         )
-        _watch_region(lab, journal)
+        _keep(lab)
     except _Down:
         os._exit(0)  # not sys.exit, which would wait for threads: the kernel ends everything with the lab's pid 1
     except IslandingError as error:
@@ -79,16 +79,12 @@ def _described(lab: Lab | StackSite, folder: Path) -> Site:
     return site
 
 
-def _watch_region(lab: Lab | StackSite, journal: Journal) -> NoReturn:
-    """Tell the journal what goes wrong inside the Region: a site whose AWS failed proves nothing."""
-    told = 0
+def _keep(lab: Lab | StackSite) -> NoReturn:
+    """Look after the lab until it ends."""
     never = threading.Event()
     while True:
         never.wait(1.0)
-        errors = lab.errors
-        for error in errors[told:]:
-            journal.append("site-failed", reason=f"the lab's Region failed: {error}")
-        told = len(errors)
+        lab.world.keeper.look()
 
 
 def _fail(folder: Path, what: str, fix: str) -> NoReturn:

@@ -17,6 +17,7 @@ from islanding.lab.doorkeeper import Doorkeeper
 from islanding.lab.eks_hosted import Hosted, Timing
 from islanding.lab.eks_service import EksService
 from islanding.lab.fleet import Fleet
+from islanding.lab.keeper import Keeper
 from islanding.lab.machine import MachineFile
 from islanding.lab.node_lifecycle import NodeLifecycle
 from islanding.lab.parts.found import Parts
@@ -70,7 +71,8 @@ class World:
         self.guests: dict[str, ServiceHost] = {}  # people's places in a VPC, by their network interface
         self._own_addons = own_addons
         self.aws_ca = Authority.create("islanding lab AWS CA")
-        self.region = Region(account, region, logs / "region.jsonl")
+        self.keeper = Keeper(journal)
+        self.region = Region(account, region, logs / "region.jsonl", self.keeper.trouble)
         self.parts = parts
         limits = {name: (kind.interfaces, kind.addresses) for name, kind in parts.limits.items()}
         mends.install(account, region, limits, IMAGES)
@@ -97,6 +99,7 @@ class World:
             around=around,
             on_error=self.region.errors.append,
         )
+        self.keeper.watch(self.plane)
         self.resolvers = Resolvers(folder / "dns", logs)
         self.doors = Doorkeeper(self.region, self.aws_ca, self.outside)
         self.distribution = Distribution(

@@ -18,7 +18,9 @@ from moto.ec2.models import ec2_backends
 
 from islanding.lab import namespaces
 from islanding.lab.namespaces import in_netns
+from islanding.lab.plan import NetworkPlan
 from islanding.lab.region.server import Region
+from islanding.lab.vpc.outside import Outside
 from islanding.lab.vpc.reconciler import DataPlane
 from islanding.lab.vpc.state import ServiceHost
 from islanding.process import run
@@ -271,13 +273,16 @@ def _answer_packets(packets: socket.socket) -> None:
             packets.sendto(peer[0].encode(), peer)
 
 
-def world(tmp_path: Path) -> Iterator[World]:
-    """A fresh account whose changes reach the kernel; what it recorded as wrong fails the test (a fixture)."""
+def world(tmp_path: Path, outside: Outside | None = None, around: NetworkPlan | None = None) -> Iterator[World]:
+    """A fresh account whose changes reach the kernel; what it recorded as wrong fails the test (a fixture).
+
+    `outside` and `around` are the network around the VPCs, which is there already.
+    """
     services: list[ServiceHost] = []
     owners: dict[str, str] = {}
     for region in fresh_region(tmp_path):
         plane = DataPlane(
-            region.account, REGION, services=lambda: tuple(services), owners=lambda: owners,
+            region.account, REGION, outside, services=lambda: tuple(services), owners=lambda: owners, around=around,
             on_error=region.errors.append,
         )  # fmt: skip
         plane.reconcile("start")

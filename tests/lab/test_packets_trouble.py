@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from islanding import process
+from islanding.errors import ExitCode
+from islanding.evidence.results import load_result
+from islanding.journal import Journal
 from islanding.lab import kernel
+from islanding.lab.keeper import Keeper
 from islanding.lab.namespaces import NETNS
 from islanding.lab.plan import NetworkPlan
+from islanding.lab.region.troubles import Troubles
 from islanding.lab.script import changes
 from islanding.lab.vpc import observe
+from islanding.model import Verdict
 from islanding.process import CommandFailed, Result
 from tests.lab import packets
 from tests.lab.packets import OPEN, SILENT, World
@@ -83,6 +90,45 @@ def test_a_change_that_fails_half_way_is_recorded_and_repaired(
     world.region.errors.clear()  # they were wanted
 
 
+def test_a_run_whose_reconcile_failed_half_way_is_inconclusive(
+    world: World, place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Though AWS and kernel agree again: the case in which it happened does not pass, nor does the run; others do."""
+    book = Journal(tmp_path / "journal.jsonl", site="here")
+    keeper = Keeper(book)
+    keeper.watch(world.plane)
+    world.region.errors = Troubles(keeper.trouble)
+    monkeypatch.setattr(world.plane, "_on_error", world.region.errors.append)
+    honest = process.run
+    left = 1
+
+    def faulty(argv: list[str], **more: Any) -> Result:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise CommandFailed(Result(tuple(argv), 2, "", "RTNETLINK answers: injected"))
+        return honest(argv, **more)
+
+    book.append("run-started", run="r", target="lab", sites=["here"])
+    for case, breaks in (("before", False), ("meanwhile", True), ("after", False)):
+        told = book.bind(case=case)
+        told.append("case-started", title=case, requirements=[])
+        with monkeypatch.context() as patch:
+            if breaks:
+                patch.setattr(kernel, "run", faulty)
+            world.allow(place.group, port=9000 + len(case))
+        told.append("case-finished", verdict="pass", reason="", seconds=0.0, detail="")
+        told.close()
+    book.append("run-finished", exit_code=0)
+    book.close()
+    result = load_result(tmp_path)
+    assert [] == differs(world.plane.plan)
+    assert ["pass", "inconclusive", "pass"] == [case.verdict.value for case in result.cases]
+    assert "injected" in result.cases[1].reason
+    assert (ExitCode.INCONCLUSIVE, Verdict.INCONCLUSIVE) == (result.exit_code, result.verdict)
+    world.region.errors.clear()
+
+
 def test_while_the_kernel_refuses_everything_it_is_unhealthy_and_the_next_change_heals(
     world: World, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,16 +196,22 @@ def test_calls_in_parallel_all_reach_the_kernel(world: World, place: Place) -> N
 
 
 def test_listeners_hear_of_each_new_state_and_may_fail(world: World, place: Place) -> None:
-    """After the kernel has it; what they raise is recorded, and hides nothing from the others."""
+    """After the kernel has it; what they raise is recorded, hides nothing from the others, and is tried again."""
     seen: list[int] = []
+    faults = iter([True, True, False])
 
     def broken(_: object) -> None:
-        raise ValueError("a listener's own fault")
+        if next(faults):
+            raise ValueError("a listener's own fault")
 
     world.plane.on_plan(broken)
     world.plane.on_plan(lambda state: seen.append(len(state.instances)))
     world.instance(place.subnet, place.group, "10.0.1.12")
+    assert not healthy(world)
     world.plane.reconcile("nothing new")
+    assert not healthy(world)
+    world.plane.reconcile("nothing new")
+    assert healthy(world)
     assert [3] == seen
-    assert ["a listener of the data plane: ValueError: a listener's own fault"] == world.plane.errors
+    assert ["a listener of the data plane: ValueError: a listener's own fault"] * 2 == world.plane.errors
     world.region.errors.clear()

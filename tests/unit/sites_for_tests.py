@@ -9,7 +9,7 @@ from islanding.model import AwsAccess, Cluster, Identity, Place, Site, Timers, W
 from islanding.sites import process_started
 
 
-def save_site(folder: Path, *, name: str, url: str = "http://127.0.0.1:1/") -> Path:
+def save_site(folder: Path, *, name: str, url: str = "http://127.0.0.1:1/", record: str = "") -> Path:
     """Write the description of a site whose operator is this machine, kept alive by this process; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
     site = Site(
@@ -17,6 +17,7 @@ def save_site(folder: Path, *, name: str, url: str = "http://127.0.0.1:1/") -> P
         target="lab",
         id=f"{name}-test",
         folder=str(folder),
+        record=record,
         cluster=Cluster(
             name="c",
             arn="arn:aws:eks:eu-north-1:111122223333:cluster/c",

@@ -24,6 +24,7 @@ ACTIONS = '''
 """A web server as a process, which actions stop and start; they journal as the real actions do."""
 import atexit, os, socket, subprocess, sys, time, pathlib
 from islanding.chaos.actions import current_journal, current_site
+from islanding.journal import Journal
 from islanding.wait import wait_until
 
 PORT = int(os.environ["WEB_PORT"])
@@ -48,6 +49,9 @@ def note(type, start):
 
 def cut():
     start = time.monotonic(); down(); note("fault-applied", start)
+
+def cut_in_a_bad_moment():
+    cut(); Journal(pathlib.Path(current_site().record), site="here").append("site-troubled", reason="r", lasting=False)
 
 def undo():
     start = time.monotonic(); up(); note("fault-undone", start)
@@ -109,7 +113,8 @@ def folder(tmp_path: Path) -> Path:
         port = once.getsockname()[1]
     (tmp_path / "port").write_text(str(port))
     (tmp_path / "acts.py").write_text(ACTIONS)
-    save_site(tmp_path / "state" / "labs" / "here-test", name="here")
+    (tmp_path / "record.jsonl").touch()
+    save_site(tmp_path / "state" / "labs" / "here-test", name="here", record=str(tmp_path / "record.jsonl"))
     return tmp_path
 
 
@@ -185,6 +190,7 @@ def test_three_ways_of_running_have_one_verdict(folder: Path) -> None:
         (["{watch: web, gap: 0.2}"], "cut", "true", ("fail", 1, "without an answer")),
         (TRUE, "broken", "true", ("inconclusive", 2, "no such router")),
         (TRUE, "cut", "false", ("inconclusive", 2, "steady state was not there before")),
+        (TRUE, "cut_in_a_bad_moment", "true", ("inconclusive", 2, "site here itself failed meanwhile: r")),
     ],
 )
 def test_what_goes_wrong_is_told(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from islanding.journal import Event, read
+from islanding.journal import Event, Journal, read
 from islanding.sites import process_started
 from islanding.wait import wait_until
 from tests.unit.sites_for_tests import save_site
@@ -124,6 +124,76 @@ def test_a_site_that_is_not_up_is_skipped_with_the_command_that_helps(folder: Pa
 
     assert finished(folder)["test_it"]["verdict"] == "skipped"
     assert "islanding lab up here" in finished(folder)["test_it"]["reason"]
+
+
+def test_what_was_seen_while_the_site_itself_failed_proves_nothing(folder: Path) -> None:
+    """By the record of the site's keeper: a pass becomes inconclusive, a failure stands, and it ends when that does."""
+    record = folder / "lab" / "events.jsonl"
+    described = save_site(folder / "lab", name="here", record=str(record))
+    Journal(record, site="here").append("site-troubled", reason="before all cases", lasting=False)
+    (folder / "test_it.py").write_text(
+        HEAD
+        + """
+from pathlib import Path
+from islanding.journal import Journal
+
+def tell(site, type, where="here", **data):
+    Journal(Path(site.record), site=where).append(type, **data)
+
+def test_before(site):
+    tell(site, "site-troubled", where="elsewhere", reason="not ours", lasting=True)
+
+def test_meanwhile(site):
+    tell(site, "site-troubled", reason="RTNETLINK answers: injected", lasting=False)
+
+def test_after(site):
+    pass
+
+def test_wrong_meanwhile(site):
+    tell(site, "site-troubled", reason="RTNETLINK answers: injected", lasting=False)
+    assert False, "was wrong"
+
+def test_as_it_begins_to_last(site):
+    tell(site, "site-troubled", reason="the kernel refuses all", lasting=True)
+
+def test_while_it_lasts(site):
+    pass
+
+def test_as_it_ends(site):
+    tell(site, "site-sound")
+
+def test_when_it_is_over(site):
+    pass
+"""
+    )
+    done = run(folder, "--islanding-site", str(described))
+    verdicts = {
+        case: (event["verdict"], event["reason"].partition("\n")[0]) for case, event in finished(folder).items()
+    }
+    lasting = ("inconclusive", "site here itself failed meanwhile: the kernel refuses all")
+
+    assert verdicts == {
+        "test_before": ("pass", ""),
+        "test_meanwhile": ("inconclusive", "site here itself failed meanwhile: RTNETLINK answers: injected"),
+        "test_after": ("pass", ""),
+        "test_wrong_meanwhile": ("fail", "was wrong"),
+        "test_as_it_begins_to_last": lasting,
+        "test_while_it_lasts": lasting,
+        "test_as_it_ends": lasting,
+        "test_when_it_is_over": ("pass", ""),
+    }, done.stdout
+    assert (done.returncode, done.stdout.count("INCONCLUSIVE")) == (1, 0)
+    assert "4 inconclusive" in done.stdout
+
+
+def test_a_record_that_cannot_be_read_leaves_the_question_open(folder: Path) -> None:
+    """What its keeper wrote is not known: nothing passes."""
+    described = save_site(folder / "lab", name="here", record=str(folder / "gone.jsonl"))
+    (folder / "test_it.py").write_text(HEAD + "def test_it(site):\n    pass\n")
+    run(folder, "--islanding-site", str(described))
+
+    told = finished(folder)["test_it"]
+    assert (told["verdict"], "No such file" in told["reason"]) == ("inconclusive", True)
 
 
 def test_fixtures_act_on_the_site_that_was_named(folder: Path) -> None:

@@ -31,6 +31,7 @@ from islanding.lab.region.s3 import ANONYMOUS, S3
 from islanding.lab.region.seed import Seed, SessionCredentials
 from islanding.lab.region.signature import Claim
 from islanding.lab.region.trail import Trail
+from islanding.lab.region.troubles import Troubles
 from islanding.lab.vpc.door import Via
 
 REGIONAL = (
@@ -53,14 +54,14 @@ def host_names(region: str) -> tuple[str, ...]:
 class Region:
     """One account's view of one AWS Region, in this process; `log` is the file that records every call.
 
-    `errors` holds what went wrong on our side (a hook, the log, an exception in a reply): whoever runs the lab must
-    call a run inconclusive when it is not empty.
+    `errors` holds what went wrong on our side (a hook, the log, an exception in a reply), and `on_error` is told of it
+    at once: what is seen of AWS meanwhile proves nothing.
     """
 
-    def __init__(self, account: str, region: str, log: Path) -> None:
+    def __init__(self, account: str, region: str, log: Path, on_error: Callable[[str], None] = lambda _: None) -> None:
         self.account = account
         self.region = region
-        self.errors: list[str] = []
+        self.errors = Troubles(on_error)
         mends.install(account, region)
         self.seed = Seed(account, region)
         self.outposts = Outposts(account, region)

@@ -63,18 +63,22 @@ class DataPlane:
         self._owners = owners
         self._on_error = on_error
         self._listeners: list[Listener] = []
+        self._failed: list[Listener] = []  # listeners that could not follow the present state
         self._lock = threading.RLock()
         self._unplugged: set[str] = set()
         self._begun = self._closed = False
-        self._doubtful = False  # the kernel may not hold `plan`: the last change failed half way
+        self._doubtful = False  # the kernel may not hold what AWS says: the last reconcile failed
 
     @property
     def healthy(self) -> bool:
-        """Whether the kernel holds what AWS says, as far as is known."""
-        return not self._doubtful
+        """Whether the kernel holds what AWS says, and every listener follows it, as far as is known."""
+        return not self._doubtful and not self._failed
 
     def on_plan(self, listener: Listener) -> None:
-        """Have `listener(state)` called after each reconcile that saw a new state, in the thread that reconciles."""
+        """Have `listener(state)` called after each reconcile that saw a new state, in the thread that reconciles.
+
+        One that raises is called again by the next reconcile, new state or not.
+        """
         self._listeners.append(listener)
 
     def hook(self, service: str, operation: str) -> None:
@@ -90,7 +94,7 @@ class DataPlane:
                     return
                 state = self._read()
                 news = not self._begun or state != self.state
-                if not news and not self._doubtful:
+                if not news and self.healthy:
                     self.last = Reconciled(reason, time.monotonic() - begun, 0.0, changed=False)
                     return
                 plan = self._plugged(self._wanted(state))
@@ -99,9 +103,9 @@ class DataPlane:
                 self.state, self._begun = state, True
                 ended = time.monotonic()
                 self.last = Reconciled(reason, ended - begun, ended - started, changed)
-                if news:
-                    self._tell(state)
+                self._tell(state, self._listeners if news else self._failed)
         except Exception as error:
+            self._doubtful = True  # whatever it was, the kernel may not hold what AWS says
             self._record(f"reconcile after {reason}: {type(error).__name__}: {error}")
 
     def set_outside(self, outside: Outside) -> None:
@@ -168,24 +172,37 @@ class DataPlane:
 
     def _reach(self, plan: NetworkPlan) -> bool:
         """Make the kernel hold `plan`; after a failure, from what is really there."""
-        todo = observe.repair(plan, self.plan) if self._doubtful else changes(plan, self.plan)
-        self._doubtful = True
-        if todo:
-            try:
-                kernel.execute(todo)
-            except Exception as error:
-                self._record(f"the kernel refused a change, which is repaired: {error}")
-                kernel.execute(observe.repair(plan, self.plan))
+        trouble = ""
+        try:
+            todo = observe.repair(plan, self.plan) if self._doubtful else changes(plan, self.plan)
+            if todo:
+                try:
+                    kernel.execute(todo)
+                except Exception as error:
+                    trouble = f"the kernel refused a change: {error}"
+                    kernel.execute(observe.repair(plan, self.plan))
+        except BaseException:  # an interrupt too: the kernel may hold half of it
+            self._doubtful = True
+            if trouble:
+                self._record(trouble)
+            raise
         self.plan = plan
         self._doubtful = False
+        if trouble:
+            self._record(f"{trouble}; what AWS says was put in place all the same")
         return bool(todo)
 
-    def _tell(self, state: Ec2State) -> None:
-        for listener in self._listeners:
+    def _tell(self, state: Ec2State, listeners: list[Listener]) -> None:
+        failed, errors = [], []
+        for listener in listeners:
             try:
                 listener(state)
             except Exception as error:
-                self._record(f"a listener of the data plane: {type(error).__name__}: {error}")
+                failed.append(listener)
+                errors.append(f"a listener of the data plane: {type(error).__name__}: {error}")
+        self._failed = failed  # before it is told: whoever hears of it asks whether it lasts
+        for what in errors:
+            self._record(what)
 
     def _record(self, what: str) -> None:
         self.errors.append(what)

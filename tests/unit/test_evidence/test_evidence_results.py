@@ -207,6 +207,40 @@ def test_what_the_runner_knew_to_be_wrong_stands(writer: Writer, recorded: int, 
     assert load_result(whole(writer, "pass", exit_code=recorded)).exit_code == code
 
 
+@pytest.mark.parametrize(
+    ("at", "lasting", "over", "verdicts"),
+    [
+        (12.5, False, None, ["pass", "inconclusive", "pass"]),
+        (12.5, True, None, ["pass", "inconclusive", "inconclusive"]),
+        (11.5, True, 12.5, ["pass", "inconclusive", "pass"]),
+        (11.5, True, 11.8, ["pass", "pass", "pass"]),
+        (3.0, False, None, ["pass", "pass", "pass"]),
+    ],
+)
+def test_no_case_passes_while_the_site_itself_fails_and_neither_does_the_run(
+    writer: Writer, at: float, lasting: bool, over: float | None, verdicts: list[str]
+) -> None:
+    """At that moment, or for as long as it lasts; where no case ran, the run is inconclusive all the same."""
+    writer.add(at, "site-troubled", site=SITE, reason="RTNETLINK answers: injected", lasting=lasting)
+    if over is not None:
+        writer.add(over, "site-sound", site=SITE)
+
+    result = load_result(whole(writer, "pass", "pass", "pass"))
+
+    assert (result.exit_code, result.verdict) == (2, Verdict.INCONCLUSIVE)
+    assert f"{SITE} itself failed: RTNETLINK answers: injected" in result.problems
+    assert [case.verdict.value for case in result.cases] == verdicts
+
+
+def test_a_failure_stands_where_the_site_itself_failed(writer: Writer) -> None:
+    """It is not made better by what else went wrong."""
+    writer.add(10.5, "site-troubled", site=SITE, reason="r", lasting=False)
+
+    result = load_result(whole(writer, "fail", exit_code=1))
+
+    assert (result.exit_code, result.cases[0].verdict) == (1, Verdict.FAIL)
+
+
 def test_a_run_without_cases_is_inconclusive(writer: Writer) -> None:
     """Nothing shown is nothing passed."""
     assert load_result(whole(writer)).exit_code == 2
