@@ -39,19 +39,10 @@ def dials(place: Place, seconds: float) -> Iterator[None]:
         place.run(["sh", "-c", f"rm -f {HOSTS}; if [ -e {kept} ]; then mv {kept} {HOSTS}; fi"])
 
 
-def log_line(place: Place, unit: str, *words: str, since: float, timeout: float) -> str:
-    """Wait for a line of a unit's log with one of `words`, of the last `since` seconds at most; that line.
-
-    Raises ExpectationFailed with what the log ended with.
-    """
+def log_lines(place: Place, unit: str, *words: str, since: float) -> list[str]:
+    """Lines of a unit's log with one of `words`, of the last `since` seconds, oldest first. Raises CommandFailed."""
     command = ["journalctl", f"--unit={unit}", "--output=cat", "--no-pager", f"--since=-{int(since)}s"]
-    found = wait_until(
-        f"{unit} at {place.name} to say {' or '.join(map(repr, words))}",
-        lambda: [line for line in place.run(command).stdout.splitlines() if any(word in line for word in words)],
-        timeout=timeout,
-        interval=2,
-    )
-    return found[-1]
+    return [line for line in place.run(command).stdout.splitlines() if any(word in line for word in words)]
 
 
 def replace_cni(operator: Operator, node: Node) -> None:

@@ -11,7 +11,7 @@ from islanding.aws.calls import call
 from islanding.diagnosis import Diagnosis
 from islanding.diagnosis import hops as hop
 from islanding.faults.apply import Applied
-from islanding.kube.at_node import log_line, replace_cni, restart
+from islanding.kube.at_node import log_lines, replace_cni, restart
 from islanding.kube.certificates import Operator
 from islanding.model import Sample, Site
 from islanding.outcomes import recognise
@@ -96,7 +96,12 @@ def test_control_plane_group_without_443_from_nodes(
         assert observe(probe.nodes(node.name, identity="operator")).outcome == "READY"
         restart(at_node, "kubelet")
         with physics("kubelet's dial, 30 s, and the node's grace period"):
-            said = log_line(at_node, "kubelet", "dial tcp", since=60, timeout=90)
+            *_, said = eventually(
+                "kubelet to say that it cannot dial",
+                lambda: log_lines(at_node, "kubelet", "dial tcp", since=60),
+                timeout=90,
+                interval=2,
+            )
         evidence("kubelet's log", said)
         found = explained(node, "cluster")
     assert recognise("node-join", 1, said).name == "NODE_API_UNREACHABLE", said

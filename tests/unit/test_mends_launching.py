@@ -138,3 +138,28 @@ def test_a_public_address_goes_with_the_interface_and_not_with_the_instance(acco
 
     assert "AssociationId" not in found
     account.ec2.release_address(AllocationId=address)
+
+
+def test_a_version_of_another_version_launches_as_that_one_does(account: Account) -> None:
+    """CreateLaunchTemplateVersion with SourceVersion keeps what the call does not name."""
+    account.ec2.create_key_pair(KeyName="key")
+    made = template(account, KeyName="key", UserData=base64.b64encode(b"#!/bin/sh\n").decode())
+    account.ec2.create_launch_template_version(
+        **made, SourceVersion="1", LaunchTemplateData={"InstanceType": "t3.large"}
+    )
+    wanted = {"SubnetId": account.subnets[0], "MinCount": 1, "MaxCount": 1}
+    account.ec2.run_instances(**wanted, LaunchTemplate=made | {"Version": "2"})
+    found = [(i.key_name, i.user_data) for i in account.region.instances()]
+
+    assert found == [("key", b"#!/bin/sh\n")]
+
+
+def test_a_version_has_user_data_of_its_own(account: Account) -> None:
+    """It counts more than that of its source."""
+    made = template(account, UserData=base64.b64encode(b"#!/bin/sh\n").decode())
+    own = {"UserData": base64.b64encode(b"#!/bin/bash\n").decode()}
+    account.ec2.create_launch_template_version(**made, SourceVersion="1", LaunchTemplateData=own)
+    wanted = {"SubnetId": account.subnets[0], "MinCount": 1, "MaxCount": 1}
+    account.ec2.run_instances(**wanted, LaunchTemplate=made | {"Version": "2"})
+
+    assert [i.user_data for i in account.region.instances()] == [b"#!/bin/bash\n"]

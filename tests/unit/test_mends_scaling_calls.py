@@ -112,6 +112,13 @@ def test_an_update_changes_the_number(account: Plain) -> None:
     assert seen == [2, 3, 0]
 
 
+@pytest.mark.parametrize("wrong", [{"DesiredCapacity": 9}, {"MinSize": 4}, {"DesiredCapacity": 0}], ids=str)
+def test_an_update_beyond_the_bounds_is_refused(account: Plain, wrong: dict[str, int]) -> None:
+    """The group is as it was."""
+    assert refusal(account.scaling.update_auto_scaling_group, AutoScalingGroupName="g", **wrong)[0] == "ValidationError"
+    assert len(account.running()) == 1
+
+
 def test_groups_that_are_not_there_are_told(account: Plain) -> None:
     """By calls that name them."""
     calls = [

@@ -14,8 +14,8 @@ from islanding.lab.region.mends.patching import Known
 # Each mends moto's classes when it is imported, once in a process: not here, because importing moto's takes a second.
 # The interfaces' mend wraps that of their addresses: it looks at the interface when it has its address.
 _MODULES = (
-    "addresses", "interfaces", "public", "endpoints", "routes", "peering", "groups", "vpcs", "acls", "launching",
-    "scaling", "scaling_calls", "local_gateways",
+    "addresses", "interfaces", "public", "endpoints", "routes", "peering", "groups", "vpcs", "acls", "launch_templates",
+    "launching", "scaling", "scaling_calls", "local_gateways",
 )  # fmt: skip
 _made: set[tuple[str, str]] = set()
 

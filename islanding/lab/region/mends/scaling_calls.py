@@ -36,6 +36,19 @@ def _create(theirs: Any, self: Any, name: str, *args: Any, **kwargs: Any) -> Any
     return theirs(self, name, *args, **kwargs)
 
 
+@mend(AutoScalingBackend, "update_auto_scaling_group")
+@locked
+def _update(theirs: Any, self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    if (group := self.autoscaling_groups.get(name)) is not None:
+        least, most, wanted = (make_int(kwargs.get(end)) for end in ("min_size", "max_size", "desired_capacity"))
+        least, most = group.min_size if least is None else least, group.max_size if most is None else most
+        if least > most:
+            raise ValidationError("Max bound, must be greater than or equal to min bound")
+        if wanted is not None and not least <= wanted <= most:
+            raise ValidationError("Desired capacity must be between the specified min size and max size")
+    return theirs(self, name, *args, **kwargs)
+
+
 @mend(AutoScalingBackend, "create_launch_configuration")
 @locked
 def _configure(theirs: Any, self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
