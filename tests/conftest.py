@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from hypothesis import HealthCheck, settings
 LAB = Path(__file__).parent / "lab"
 # moto reads it when it is imported; with its own list each test's account holds hundreds of images, and gigabytes go.
 os.environ["MOTO_AMIS_PATH"] = str(Path(__file__).parent / "unit" / "amis.json")
+
+# A shell ignores Ctrl-C in what it starts in the background, and that is inherited: some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two busy cores must not fail a property: time limits are for benchmarks. HYPOTHESIS_PROFILE=thorough looks harder.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
