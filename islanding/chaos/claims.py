@@ -16,24 +16,33 @@ from islanding.watching import Watch, fault_windows
 _WHEN = {"all": "", "before": "before the cut: ", "cut": "during the cut: ", "after": "after the cut: "}
 
 
-def judge(extension: Extension, watch: Watch, events: Sequence[Event], site: str) -> list[Outcome]:
-    """Judge every claim and write each finding to the journal; `events` are those since the experiment began."""
+def judge(
+    extension: Extension, watch: Watch, events: Sequence[Event], site: str, steady: float = 0.0
+) -> list[Outcome]:
+    """Judge every claim and write each finding to the journal; `events` are those since the experiment began.
+
+    `steady` is when the steady-state hypothesis was first met (CLOCK_MONOTONIC seconds): before it nothing is claimed.
+    """
     faults = [event for event in events if event.type.startswith("fault-") and event.get("site") == site]
     windows = fault_windows(faults)
     found = []
     for claim in extension.expect:
         lane = watch[claim.watch]
-        finding = finding_of(claim, lane.samples(), lane.probe.interval, windows)
+        finding = finding_of(claim, lane.samples(), lane.probe.interval, windows, steady)
         lane.record(finding)
         found.append(Outcome(finding.verdict, f"{lane.name}: expected {finding.claim}: {finding.reason}"))
     return found
 
 
 def finding_of(
-    claim: ExpectSpec, samples: Sequence[Sample], interval: float, faults: tuple[Window, Window] | None
+    claim: ExpectSpec,
+    samples: Sequence[Sample],
+    interval: float,
+    faults: tuple[Window, Window] | None,
+    steady: float = 0.0,
 ) -> Finding:
-    """What the samples say of one claim; `faults` as of islanding.watching.fault_windows."""
-    watched = expectations.span(samples)
+    """What the samples say of one claim; `faults` as of islanding.watching.fault_windows, `steady` as of `judge`."""
+    watched = expectations.span([sample for sample in samples if sample.start >= steady])
     if watched is None or claim.when == "all":
         return _judged(claim, samples, interval, watched)
     if faults is None or faults[0].end <= faults[0].start:
@@ -47,11 +56,16 @@ def finding_of(
         )
         return replace(finding, claim=_WHEN[claim.when] + finding.claim)
     windows = {
-        "before": Window(start=watched.start, end=maybe.start),
+        "before": Window(start=_look_before(samples, maybe.start, watched.start), end=maybe.start),
         "cut": surely,
         "after": Window(start=maybe.end, end=max(watched.end, maybe.end)),
     }
     return _judged(claim, samples, interval, windows[claim.when])
+
+
+def _look_before(samples: Sequence[Sample], cut: float, steady: float) -> float:
+    """When the time before the cut begins: once the state is steady, or with the last look if the cut came first."""
+    return min(steady, max((sample.start for sample in samples if sample.end <= cut), default=steady))
 
 
 def _judged(claim: ExpectSpec, samples: Sequence[Sample], interval: float, window: Window | None) -> Finding:

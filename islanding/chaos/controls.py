@@ -45,6 +45,7 @@ class Conduct:
     watch: Watch | None = None
     trouble: str = ""
     started: float = field(default_factory=time.monotonic)
+    steady: float | None = None  # when the steady-state hypothesis was first met
     outcome: Outcome | None = None
 
 
@@ -89,6 +90,13 @@ def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
         raise InterruptExecution(f"islanding: {error}") from error
 
 
+def after_hypothesis_control(context: dict[str, Any], state: dict[str, Any] | None = None, **_: Any) -> None:
+    """Note when the steady state was first met: what the experiment before it left behind is not held against it."""
+    now = _current
+    if now is not None and now.steady is None and (state or {}).get("steady_state_met"):
+        now.steady = time.monotonic()
+
+
 def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | None = None, **_: Any) -> None:
     """Stop the watches, judge the claims, write the verdict."""
     now = _current
@@ -100,7 +108,8 @@ def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | No
         if now.watch is not None:
             now.watch.stop()
             events = [event for event in read(now.journal.path) if event.t >= now.started]
-            findings = judge(parse_extension(context).extension, now.watch, events, now.site.name)
+            extension = parse_extension(context).extension
+            findings = judge(extension, now.watch, events, now.site.name, now.steady or now.started)
         outcome = verdict_of(state, findings, now.trouble or Troubles(now.site).during(now.started))
     except Exception as error:  # a verdict must be written whatever happens: Chaos Toolkit swallows exceptions here
         outcome = Outcome(Verdict.INCONCLUSIVE, f"could not be judged: {error}")

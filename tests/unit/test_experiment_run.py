@@ -272,3 +272,30 @@ def test_a_claim_about_a_cut_that_was_not_is_open(when: Any, overlapping: bool) 
     claim = ExpectSpec(watch="w", outcome=("ANSWERED",), when=when)
 
     assert finding_of(claim, samples, 1.0, never).verdict is Verdict.INCONCLUSIVE
+
+
+def samples_of(*outcomes: str) -> list[Sample]:
+    """A sample a second, each a tenth of a second long."""
+    return [
+        Sample(watch="w", probe="http", start=k, end=k + 0.1, outcome=outcome, text="")
+        for k, outcome in enumerate(outcomes)
+    ]
+
+
+@pytest.mark.parametrize(("steady", "verdict"), [(0.0, "fail"), (1.0, "fail"), (2.0, "pass"), (2.05, "pass")])
+def test_nothing_is_claimed_of_the_time_before_the_steady_state(steady: float, verdict: str) -> None:
+    """What the experiment before left behind is not held against this one."""
+    claim = ExpectSpec(watch="w", outcome=("ANSWERED",))
+    samples = samples_of("HTTP_TIMEOUT", "HTTP_TIMEOUT", *["ANSWERED"] * 6)
+
+    assert finding_of(claim, samples, 1.0, None, steady).verdict.value == verdict
+
+
+@pytest.mark.parametrize(("outcome", "verdict"), [("ANSWERED", "pass"), ("HTTP_TIMEOUT", "fail")])
+def test_a_cut_right_after_the_steady_state_has_a_look_before_it(outcome: str, verdict: str) -> None:
+    """The last sample before the cut speaks for the time before, when none was taken in between."""
+    claim = ExpectSpec(watch="w", outcome=("ANSWERED",), when="before")
+    samples = samples_of("HTTP_TIMEOUT", outcome, *["HTTP_TIMEOUT"] * 4)
+    faults = (Window(start=1.6, end=3), Window(start=1.5, end=3.5))
+
+    assert finding_of(claim, samples, 1.0, faults, 1.2).verdict.value == verdict
