@@ -16,9 +16,7 @@ from islanding.watching import Watch, fault_windows
 _WHEN = {"all": "", "before": "before the cut: ", "cut": "during the cut: ", "after": "after the cut: "}
 
 
-def judge(
-    extension: Extension, watch: Watch, events: Sequence[Event], site: str, steady: float = 0.0
-) -> list[Outcome]:
+def judge(extension: Extension, watch: Watch, events: Sequence[Event], site: str, steady: float = 0.0) -> list[Outcome]:
     """Judge every claim and write each finding to the journal; `events` are those since the experiment began.
 
     `steady` is when the steady-state hypothesis was first met (CLOCK_MONOTONIC seconds): before it nothing is claimed.

@@ -90,7 +90,7 @@ def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
         raise InterruptExecution(f"islanding: {error}") from error
 
 
-def after_hypothesis_control(context: dict[str, Any], state: dict[str, Any] | None = None, **_: Any) -> None:
+def after_hypothesis_control(state: dict[str, Any] | None = None, **_: Any) -> None:
     """Note when the steady state was first met: what the experiment before it left behind is not held against it."""
     now = _current
     if now is not None and now.steady is None and (state or {}).get("steady_state_met"):
