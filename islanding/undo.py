@@ -120,7 +120,7 @@ class UndoLog:
             ) from error
 
     def alone(self) -> None:
-        """Raises UndoLogError, naming the other, when another live run holds a fault at the site; also for newer lines."""
+        """Raises UndoLogError, naming the other, when another live run holds a fault here; also for newer lines."""
         self._refuse_beside_others(self.read(), Owner.me())
 
     def _refuse_beside_others(self, record: Replay, me: Owner) -> None:

@@ -1,7 +1,7 @@
 """The lines of an undo log: what an entry holds, how a line shows that it is whole, what a damaged log still says.
 
 Each line ends with a checksum, since a flipped bit in an address would undo the wrong thing without a word. What cannot
-be read is never guessed at and never passed over: it becomes an orphan, or a line of a newer version, and both are told.
+be read is never guessed at and never passed over: it is an orphan, or a line of a newer version, and both are told.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CLOSED = frozenset({State.UNDONE, State.ABANDONED})
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that applied a fault: pid, start time (clock ticks since boot), boot id, user, host, pid namespace."""
+    """The process that applied a fault: pid, start (clock ticks since boot), boot id, user, host, pid namespace."""
 
     pid: int
     started: int
@@ -200,7 +200,7 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
 
 def _sum_is_right(raw: bytes) -> bool:
     found = _SUM.search(raw)
-    return bool(found) and zlib.crc32(raw[: found.start()] + b"}") == int(found[1], 16)
+    return found is not None and zlib.crc32(raw[: found.start()] + b"}") == int(found[1], 16)
 
 
 def _is_torn(raw: bytes) -> bool:
@@ -261,6 +261,6 @@ def boot_id() -> str:
 
 def _pid_space() -> int:
     try:
-        return os.stat("/proc/self/ns/pid").st_ino
+        return Path("/proc/self/ns/pid").stat().st_ino
     except OSError:  # a /proc that hides it
         return 0

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from islanding.aws.calls import Unreachable
 from islanding.errors import ExitCode, IslandingError
 from islanding.faults._aws import AwsCall, Find, NotThere, found, says_gone, take_call
 from islanding.model import Place, Router, Site
@@ -24,9 +25,16 @@ _AS_ROOT = 'PATH="$PATH:/usr/sbin:/sbin"; export PATH; [ "$(id -u)" = 0 ] && exe
 class FaultError(IslandingError):
     """A fault cannot be planned, applied or undone: says at which place, and what was printed there."""
 
+    unreachable = False  # True when that is because AWS's API does not answer
+
 
 class ObjectGone(FaultError):
-    """What a fault changed does not exist any more: somebody else deleted it, and there is nothing to put back."""
+    """What a fault changed does not exist any more: somebody else deleted it, and there is nothing to put back.
+
+    Not `sure` when it was looked for and not found, which another fault in force can bring about, too.
+    """
+
+    sure = True
 
 
 class NotHealed(IslandingError):
@@ -87,13 +95,14 @@ class _Failure:
     text: str
     gone: bool = False  # the thing that the step is about does not exist
     sure: bool = False  # AWS itself said so, or the site has no such place
+    unreachable: bool = False  # AWS's API does not answer
 
     @classmethod
     def of(cls, error: Exception) -> _Failure:
         if isinstance(error, KeyError):  # the site was changed since the plan was made
             return cls(str(error.args[0]), gone=True, sure=True)
         gone = says_gone(error)
-        return cls(str(error), gone, gone and not isinstance(error, NotThere))
+        return cls(str(error), gone, gone and not isinstance(error, NotThere), isinstance(error, Unreachable))
 
 
 def take(site: Site, steps: tuple[Step, ...]) -> None:
@@ -113,8 +122,11 @@ def _raise_for(failures: list[_Failure]) -> None:
     if not failures:
         return
     text = "\n".join(one.text for one in failures)
-    gone = all(one.gone for one in failures) and any(one.sure for one in failures)
-    raise ObjectGone(text) if gone else FaultError(text)
+    error = ObjectGone(text) if all(one.gone for one in failures) else FaultError(text)
+    if isinstance(error, ObjectGone):
+        error.sure = any(one.sure for one in failures)
+    error.unreachable = any(one.unreachable for one in failures)
+    raise error
 
 
 def run_as_root(

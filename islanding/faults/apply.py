@@ -22,7 +22,6 @@ from islanding.wait import WaitTimeout, wait_until
 from islanding.watchdog import spawn
 
 TAKES_HOLD = 15.0  # seconds in which a fault has to be there: a rebooting node goes on answering for a while
-MAX_SECONDS = 600.0  # how long a fault may last before the watchdog undoes it although its run still lives
 GONE_FOR = 10.0  # seconds for which AWS has to say that a thing does not exist: just made, it may say so for a moment
 
 
@@ -65,13 +64,14 @@ def apply_fault(
     log: UndoLog | None = None,
     *,
     heal_timeout: float = 30.0,
-    max_seconds: float = MAX_SECONDS,
+    max_seconds: float | None = None,
 ) -> Applied:
     """Plan the fault, put its undo on disk, set the watchdog, apply it, see it take hold. `undo_fault` has to follow.
 
-    After `max_seconds` the watchdog undoes it, whatever the run does. A fault that fails half way, or is interrupted,
-    is undone before the error goes on. Raises FaultError when it cannot be planned or applied, and UndoLogError
-    (nothing was applied then) when the undo log cannot be written, or another live run has a fault open at the site.
+    After `max_seconds` (None: the site's `fault_seconds`) the watchdog undoes it, whatever the run does. A fault that
+    fails half way, or is interrupted, is undone before the error goes on. Raises FaultError when it cannot be planned
+    or applied, and UndoLogError (nothing was applied then) when the undo log cannot be written, or another live run has
+    a fault open at the site.
     """
     log = log or UndoLog.for_site(site.id)
     log.alone()
@@ -85,7 +85,7 @@ def apply_fault(
         plan=plan.model_dump(mode="json"),
         site_id=site.id,
         site_file=site_file(site),
-        max_seconds=max_seconds,
+        max_seconds=site.fault_seconds if max_seconds is None else max_seconds,
     )
     start = time.monotonic()
     try:
@@ -166,24 +166,25 @@ def cut(
     journal: Journal,
     log: UndoLog | None = None,
     heal_timeout: float = 30.0,
-    max_seconds: float = MAX_SECONDS,
+    max_seconds: float | None = None,
 ) -> Iterator[Applied]:
     """Hold a fault for the length of a `with` block; it is undone however the block ends, and seen to have healed.
 
-    Raises as `apply_fault` and `undo_fault` do. When the block itself was interrupted (KeyboardInterrupt, SystemExit)
-    that goes on, with a note of what did not heal; any other error of the block becomes the context of NotHealed.
+    Raises as `apply_fault` and `undo_fault` do. What the block itself raised goes on, with a note of what did not heal,
+    which the undo log keeps. Only EndedEarly takes the place of the block's error: its claims were of no fault then.
     """
     applied = apply_fault(site, fault, journal, log, heal_timeout=heal_timeout, max_seconds=max_seconds)
     try:
         yield applied
-    except (KeyboardInterrupt, SystemExit) as interrupt:
+    except BaseException as error:
         try:
             undo_fault(applied, journal, log, heal_timeout=heal_timeout)
+        except EndedEarly as early:
+            if isinstance(error, Exception):
+                raise early from error
+            error.add_note(str(early))
         except IslandingError as left:
-            interrupt.add_note(str(left))
-        raise
-    except BaseException:
-        undo_fault(applied, journal, log, heal_timeout=heal_timeout)
+            error.add_note(f"and the fault did not heal: {left}")
         raise
     else:
         undo_fault(applied, journal, log, heal_timeout=heal_timeout)
@@ -199,6 +200,8 @@ def _undo(applied: Applied, log: UndoLog, timeout: float) -> None:
         try:
             applied.undo()
         except ObjectGone as gone:
+            if not gone.sure and len(log.read().open) > 1:
+                raise  # another fault in force may be what hides it
             gone_since = gone_since or time.monotonic()
             return gone
         return None

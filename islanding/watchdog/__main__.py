@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
 
+from islanding.redact import redact
 from islanding.sites import process_started
 from islanding.undo import UndoLog
 from islanding.watchdog import spawn
@@ -15,7 +19,7 @@ class _Told(BaseException):
     """Somebody told the watchdog to end."""
 
 
-def main(site_id: str, lock: int, tells: int) -> int:
+def main(site_id: str, log: UndoLog, lock: int, tells: int) -> int:
     """Stand watch over the site's undo log; 0 when nothing is open any more, 1 when told to end before that.
 
     `lock` is a file descriptor of the locked lock file, `tells` one that is told when the watchdog stands.
@@ -25,25 +29,36 @@ def main(site_id: str, lock: int, tells: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go: that is what we are here for
     signal.signal(signal.SIGTERM, _end)
-    log = UndoLog.for_site(site_id)
     try:
-        from islanding.watchdog.keeping import Keeper, spoken  # takes most of the start: signals are seen to first
+        from islanding.watchdog.keeping import Keeper  # takes most of the start: signals are seen to first
 
-        keeper = Keeper(site_id, log, lambda text: print(spoken(text), flush=True), lambda: os.close(lock))
+        keeper = Keeper(site_id, log, say, lambda: os.close(lock))
         me = f"{os.getpid()} {process_started(os.getpid())}\n".encode()
         os.ftruncate(lock, 0)
         os.pwrite(lock, me, 0)
         os.write(tells, spawn.READY)
         os.close(tells)
-        keeper.say(f"watching {site_id} as process {os.getpid()}")
+        say(f"watching {site_id} as process {os.getpid()}")
         keeper.warm()
         keeper.keep()
     except _Told:
         left = ", ".join(f"{entry.kind} {entry.id}" for entry in log.read().open)
-        print(spoken(f"told to end; still open: {left or 'nothing'}"), flush=True)
+        say(f"told to end; still open: {left or 'nothing'}")
         return 1 if left else 0
-    keeper.say("nothing is open any more")
+    except Exception:
+        say(traceback.format_exc())
+        return 2
+    say("nothing is open any more")
     return 0
+
+
+def say(text: str) -> None:
+    """Write a line of the watchdog's own log: when, and what; secrets taken out. A full disk does not stop it."""
+    try:
+        sys.stdout.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {redact(text)}\n")
+        sys.stdout.flush()
+    except OSError:
+        return
 
 
 def _end(_number: int, _frame: object) -> None:
@@ -51,4 +66,4 @@ def _end(_number: int, _frame: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(main(sys.argv[1], UndoLog(Path(sys.argv[2])), int(sys.argv[3]), int(sys.argv[4])))

@@ -82,7 +82,7 @@ def _start(site_id: str, log: Path, lock: int) -> None:
     told, tells = os.pipe2(os.O_CLOEXEC)
     package = Path(islanding.__file__).parent.parent
     path = os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])])
-    argv = [sys.executable, "-m", "islanding.watchdog", site_id, str(lock), str(tells)]
+    argv = [sys.executable, "-m", "islanding.watchdog", site_id, str(log), str(lock), str(tells)]
     with words_path(log).open("ab") as words:
         begins = words.tell()
         try:
