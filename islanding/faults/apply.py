@@ -11,6 +11,7 @@ from typing import Any
 
 from islanding.claims import claimed
 from islanding.errors import InconclusiveError, IslandingError
+from islanding.faults import _deadline
 from islanding.faults._fault import Fault, Health
 from islanding.faults._plan import FaultError, NotHealed, ObjectGone, Plan
 from islanding.faults._shield import shielded
@@ -78,7 +79,7 @@ def apply_fault(
     _let_others_finish(log, heal_timeout)
     plan = fault.plan(site)
     declared: Any = fault  # each fault is a dataclass
-    log.planned(
+    entry = log.planned(
         id=plan.id,
         kind=plan.kind,
         params=asdict(declared),
@@ -90,6 +91,7 @@ def apply_fault(
     start = time.monotonic()
     try:
         spawn.ensure(site.id, log.path)
+        _deadline.write(site, plan, entry.deadline)
         journal.append("fault-planned", fault=plan.kind, id=plan.id, target=plan.target, summary=plan.summary)
         start = time.monotonic()
         fault.apply(site, plan)
@@ -145,7 +147,7 @@ def undo_fault(
         check = fault.is_healed if applied.held else fault.nothing_left
         _wait_healthy(f"{plan.kind} ({plan.target}) to heal", lambda: check(site, plan), heal_timeout, NotHealed)
         seconds = time.monotonic() - end
-        if not before:
+        if not before and _clear(applied, trouble):
             note(State.UNDONE)
     if journal:
         journal.append("fault-healed", fault=plan.kind, id=plan.id, target=plan.target, seconds=seconds)
@@ -219,6 +221,16 @@ def _undo(applied: Applied, log: UndoLog, timeout: float) -> None:
     if gone:
         log.mark(plan.id, State.ABANDONED, f"{NOTHING_TO_MEND}: {gone}")
         raise FaultError(f"{plan.kind} ({plan.target}): {NOTHING_TO_MEND}: {gone}") from gone
+
+
+def _clear(applied: Applied, trouble: list[IslandingError]) -> bool:
+    """Take the deadline off what was changed; else the entry stays open, so that somebody does it later."""
+    try:
+        _deadline.clear(applied.site, applied.plan)
+    except IslandingError as error:
+        trouble.append(error)
+        return False
+    return True
 
 
 def _ended(log: UndoLog, id: str) -> Entry | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ from islanding import sites
 from islanding.aws.calls import Unreachable
 from islanding.claims import claimed
 from islanding.errors import IslandingError
-from islanding.faults import FaultError, Health, Plan, make
+from islanding.faults import FaultError, Health, Plan, _deadline, make
 from islanding.faults._plan import ObjectGone
 from islanding.faults._shield import shielded
 from islanding.faults.apply import GONE, GONE_FOR, NOTHING_TO_MEND, Applied
@@ -232,8 +232,11 @@ def _healed(job: _Job, deadline: float) -> Healed:
         health = wait_until(f"{job.entry.kind} to heal", check, timeout=allowed, interval=0.1, done=done)
         if job.is_gone:
             reason = f"{NOTHING_TO_MEND}: {job.trouble}"
+            with suppress(IslandingError):  # it may have been on the very thing that is gone
+                _deadline.clear(job.left.site, job.left.plan)
             job.log.mark(job.entry.id, State.ABANDONED, reason, job.who)
             return _said(job.entry, Outcome.ABANDONED, reason)
+        _deadline.clear(job.left.site, job.left.plan)
         job.log.mark(job.entry.id, State.UNDONE, who=job.who)
     except WaitTimeout as late:
         seen = late.last.seen if isinstance(late.last, Health) else late.last
