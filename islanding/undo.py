@@ -132,7 +132,8 @@ class UndoLog:
         for entry in record.open:
             if entry.owner != me and entry.owner.is_alive():
                 raise UndoLogError(
-                    f"{entry.site_id} is in use: {entry.owner} holds {entry.kind} ({entry.target}) there",
+                    f"{entry.site_id} is in use: {entry.owner} holds {entry.kind} ({entry.target}) there since"
+                    f" {entry.planned:%Y-%m-%d %H:%M:%S} UTC",
                     "wait until that run has ended; two runs at one site would spoil each other's results",
                 )
 
