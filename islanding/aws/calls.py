@@ -75,7 +75,7 @@ def _in_words(error: Exception, site: Site, what: str) -> IslandingError:
             for key in [key for key in _kept if key[1:] == _access_key(site.aws)]:
                 del _kept[key]
         return CredentialsRefused(what, _RENEW)
-    if isinstance(error, botocore.exceptions.HTTPClientError):  # no connection, no name, no answer in time
+    if isinstance(error, (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)):
         return Unreachable(what, "the AWS API cannot be reached from here")
     return IslandingError(what)
 

@@ -60,6 +60,7 @@ class _Job:
     undone: bool = False
     trouble: str = ""
     unreachable: bool = False
+    early: Healed | None = None
     gone_since: float = 0.0  # since when what it changed is said not to exist
 
     @property
@@ -177,7 +178,19 @@ def _undo_all(jobs: list[_Job], timeout: float) -> list[Healed]:
     with shielded("undoing what was left behind"):
         for job in jobs:
             _undo(job)
-    return [_healed(job, deadline) for job in jobs]
+            job.early = _at_once(job)
+    return [job.early or _healed(job, deadline) for job in jobs]
+
+
+def _at_once(job: _Job) -> Healed | None:
+    """What came of it, when it has healed already: an earlier fault undone after it may change the same thing again."""
+    if not job.undone or job.entry.state is State.PLANNED:
+        return None
+    try:
+        healthy = job.left.fault.nothing_left(job.left.site, job.left.plan)
+    except Exception:  # it is asked again
+        return None
+    return _healed(job, time.monotonic()) if healthy else None
 
 
 def _undo(job: _Job) -> None:

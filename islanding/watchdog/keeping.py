@@ -85,7 +85,7 @@ class Keeper:
     def _undo(self, due: list[Entry]) -> None:
         for entry in due:
             why = "its time is up" if entry.is_overdue() else f"its run is dead ({entry.owner})"
-            self._tell(entry.id, f"undoing {entry.kind} {entry.id} ({entry.target}): {why}")
+            self._tell(f"why {entry.id}", f"undoing {entry.kind} {entry.id} ({entry.target}): {why}")
         begun = now()
         try:
             done = heal(self.site_id, timeout=_ATTEMPT, who="watchdog", only=self.log)
