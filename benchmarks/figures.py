@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from benchmarks import plane, throwaway
+from benchmarks import healing, plane, throwaway
 from benchmarks.figure import Figure, Say, load
 from islanding import journal, sites
 from islanding.journal import Event
@@ -163,6 +163,7 @@ GROUPS: dict[str, Callable[[int, Path, Say], list[Figure]]] = {
     "reconcile": plane.reconcile_figures,
     "calls": plane.call_figures,
     "pull": plane.pull_figures,
+    "healing": healing.healing_figures,
 }
 
 

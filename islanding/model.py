@@ -190,6 +190,7 @@ class Site(_Frozen):
     nodes: tuple[Node, ...] = ()
     identities: tuple[Identity, ...] = ()
     topology: Topology = Topology()
+    fault_seconds: float = 600.0  # after which a fault is undone although its run still holds it
     facts: dict[str, str] = Field(default_factory=dict)  # parts and versions, deviations: printed in the report
 
     def place(self, name: str) -> Place:

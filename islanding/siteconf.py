@@ -197,6 +197,7 @@ class SiteConf(_Conf):
     desks: Annotated[tuple[Desk, ...], Field(min_length=1, strict=False)]
     resolver: Resolver
     workload: WorkloadConf
+    fault_seconds: Seconds = 600.0  # after which a fault is undone although its run still holds it
     templates: Templates = Templates()
 
 

@@ -105,6 +105,7 @@ class StacksConf(_Conf):
     asg: Text
     reach: Reach
     facts: Annotated[dict[str, str], Field(default_factory=dict)]
+    fault_seconds: Seconds = 600.0  # after which a fault is undone although its run still holds it
     workload: StacksWorkload
     lab: LabConf
 

@@ -15,8 +15,37 @@ _SETTINGS = {  # environment variable -> botocore's name of the same setting
     "AWS_MAX_ATTEMPTS": "max_attempts",
     "AWS_RETRY_MODE": "retry_mode",
 }
+# Error codes (Common Errors of the EC2 and STS API references) and exceptions of botocore.
+_NO_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "AuthFailure",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "TokenRetrievalError",
+        "SSOTokenLoadError",
+        "UnauthorizedSSOTokenError",
+    }
+)
+_RENEW = (
+    "renew the credentials (`aws sso login`, or a new session where the site's profile takes them from);"
+    " a fault in force is kept in the undo log, and undone when they are good again"
+)
 _kept: dict[tuple[object, ...], Any] = {}
 _lock = threading.Lock()
+
+
+class Unreachable(IslandingError):
+    """Nobody answers at AWS's API: worth trying again."""
+
+
+class CredentialsRefused(IslandingError):
+    """The credentials have expired or are none: somebody has to renew them."""
 
 
 def call(site: Site, service: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -31,8 +60,24 @@ def call(site: Site, service: str, operation: str, arguments: dict[str, Any]) ->
     try:
         reply: dict[str, Any] = getattr(client(site.aws, service), operation)(**arguments)
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        raise IslandingError(f"AWS call {service}.{operation} failed: {error}") from error
+        raise _in_words(error, site, f"AWS call {service}.{operation} failed: {error}") from error
     return reply
+
+
+def _in_words(error: Exception, site: Site, what: str) -> IslandingError:
+    """The error that a user is told, by what botocore says."""
+    import botocore.exceptions
+
+    reply: dict[str, Any] = getattr(error, "response", {})
+    names = {reply.get("Error", {}).get("Code", ""), *(kind.__name__ for kind in type(error).__mro__)}
+    if names & _NO_CREDENTIALS:
+        with _lock:  # a client keeps the credentials that it began with: the next call has to read them anew
+            for key in [key for key in _kept if key[1:] == _access_key(site.aws)]:
+                del _kept[key]
+        return CredentialsRefused(what, _RENEW)
+    if isinstance(error, (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)):
+        return Unreachable(what, "the AWS API cannot be reached from here")
+    return IslandingError(what)
 
 
 def reader(site: Site, service: str) -> Any:
@@ -52,11 +97,15 @@ def client(access: AwsAccess, service: str) -> Any:
 
     A client is kept for the process's life, since making one takes most of the time of a call; threads may share it.
     """
-    key = (service, access.region, tuple(sorted(access.env.items())))
+    key = (service, *_access_key(access))
     with _lock:
         if key not in _kept:
             _kept[key] = _made(access, service)
         return _kept[key]
+
+
+def _access_key(access: AwsAccess) -> tuple[object, ...]:
+    return access.region, tuple(sorted(access.env.items()))
 
 
 def _made(access: AwsAccess, service: str) -> Any:

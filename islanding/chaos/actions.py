@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 SITE, JOURNAL = "ISLANDING_SITE", "ISLANDING_JOURNAL"
+FAULT_SECONDS = "ISLANDING_FAULT_SECONDS"  # set by the controls, for an experiment that says how long a fault may last
 
 
 def cut_service_link() -> str:
@@ -229,7 +230,8 @@ def current_journal(site: Site) -> Journal:
 
 def _apply(kind: str, **params: Any) -> str:
     with _acting() as (site, journal):
-        return apply_fault(site, make(kind, **params), journal).id
+        seconds = os.environ.get(FAULT_SECONDS)
+        return apply_fault(site, make(kind, **params), journal, max_seconds=float(seconds) if seconds else None).id
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from islanding.troubles import Troubles
 from islanding.watching import Watch
 
 SITE, CASE = "ISLANDING_SITE", "ISLANDING_CASE"
+FAULT_SECONDS = "ISLANDING_FAULT_SECONDS"
 logger = logging.getLogger("chaostoolkit")
 
 
@@ -81,6 +82,8 @@ def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
         for spec in case.watch:
             shared = spec.model_dump(include={"name", "place", "interval", "timeout", "overlap"}, exclude_none=True)
             made.append(probes.make(spec.probe, **{**spec.parameters, **shared}))
+        if case.fault_seconds is not None:
+            os.environ[FAULT_SECONDS] = str(case.fault_seconds)  # for the actions
         if made:
             now.watch = Watch(now.site, now.journal, *made, drain=case.drain)
             now.watch.__enter__()
@@ -114,6 +117,7 @@ def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | No
     except Exception as error:  # a verdict must be written whatever happens: Chaos Toolkit swallows exceptions here
         outcome = Outcome(Verdict.INCONCLUSIVE, f"could not be judged: {error}")
     finally:
+        os.environ.pop(FAULT_SECONDS, None)
         now.outcome = Outcome(outcome.verdict, redact(outcome.reason))
         if now.writes_case:
             now.journal.append(

@@ -90,6 +90,7 @@ class Extension(Part):
     watch: tuple[WatchSpec, ...] = ()
     expect: tuple[ExpectSpec, ...] = ()
     drain: float = Field(default=2.0, ge=0)  # seconds that samples in flight have to end
+    fault_seconds: float | None = Field(default=None, gt=0)  # after which a fault is undone, come what may
 
     @field_validator("requirements")
     @classmethod

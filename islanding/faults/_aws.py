@@ -20,6 +20,10 @@ from islanding.model import Site
 FOUND = "found"  # {"found": NAME} in arguments stands for what was found under that name
 
 
+class NotThere(IslandingError):
+    """What a step looks up before its call does not exist."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,7 +67,7 @@ def take_call(site: Site, step: AwsCall) -> None:
         if not values[name]:
             if step.when_found:
                 return
-            raise IslandingError(f"AWS call {step.service}.{step.operation}: there is no {name} ({_shown(find)})")
+            raise NotThere(f"AWS call {step.service}.{step.operation}: there is no {name} ({_shown(find)})")
     if step.unless and look_up(site, step.unless, values):
         return
     try:
@@ -93,7 +97,17 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
     return [filled(inner, values) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def _code(error: IslandingError) -> str:
+def says_gone(error: Exception) -> bool:
+    """Whether AWS says that what a call is about does not exist, whoever deleted it."""
+    if isinstance(error, NotThere):
+        return True
+    code = _code(error)
+    if code == "ValidationError":  # Auto Scaling has no code of its own for a group that is not there
+        return "not found" in str(error)
+    return code.endswith((".NotFound", "NotFoundException")) or code.startswith("NoSuch")
+
+
+def _code(error: Exception) -> str:
     """AWS's error code, which botocore keeps in the reply of its ClientError; empty for any other trouble."""
     reply = getattr(error.__cause__, "response", None) or {}
     return str(reply.get("Error", {}).get("Code", ""))

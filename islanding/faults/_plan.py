@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from islanding.aws.calls import Unreachable
 from islanding.errors import ExitCode, IslandingError
-from islanding.faults._aws import AwsCall, Find, found, take_call
+from islanding.faults._aws import AwsCall, Find, NotThere, found, says_gone, take_call
 from islanding.model import Place, Router, Site
 from islanding.process import CommandFailed, Result, run
 
-__all__ = ["AwsCall", "Command", "FaultError", "Find", "NotHealed", "Plan", "Step", "Vtysh", "found"]
+__all__ = ["AwsCall", "Command", "FaultError", "Find", "NotHealed", "ObjectGone", "Plan", "Step", "Vtysh", "found"]
 
 COMMAND_TIMEOUT = 15.0  # seconds: a step that takes longer has failed; undoing is never stuck for ever
 # A node's ordinary user may lack the admin folders in PATH, and needs sudo; root needs neither.
@@ -22,6 +24,17 @@ _AS_ROOT = 'PATH="$PATH:/usr/sbin:/sbin"; export PATH; [ "$(id -u)" = 0 ] && exe
 
 class FaultError(IslandingError):
     """A fault cannot be planned, applied or undone: says at which place, and what was printed there."""
+
+    unreachable = False  # True when that is because AWS's API does not answer
+
+
+class ObjectGone(FaultError):
+    """What a fault changed does not exist any more: somebody else deleted it, and there is nothing to put back.
+
+    Not `sure` when it was looked for and not found, which another fault in force can bring about, too.
+    """
+
+    sure = True
 
 
 class NotHealed(IslandingError):
@@ -77,18 +90,43 @@ def new_id() -> str:
     return secrets.token_hex(3)
 
 
+@dataclass(frozen=True)
+class _Failure:
+    text: str
+    gone: bool = False  # the thing that the step is about does not exist
+    sure: bool = False  # AWS itself said so, or the site has no such place
+    unreachable: bool = False  # AWS's API does not answer
+
+    @classmethod
+    def of(cls, error: Exception) -> _Failure:
+        if isinstance(error, KeyError):  # the site was changed since the plan was made
+            return cls(str(error.args[0]), gone=True, sure=True)
+        gone = says_gone(error)
+        return cls(str(error), gone, gone and not isinstance(error, NotThere), isinstance(error, Unreachable))
+
+
 def take(site: Site, steps: tuple[Step, ...]) -> None:
     """Take the steps, at one place in order, at several at the same time; raises FaultError when one fails."""
-    failures = _at_all_places(site, steps, go_on=False)
-    if failures:
-        raise FaultError("\n".join(failures))
+    _raise_for(_at_all_places(site, steps, go_on=False))
 
 
 def take_all(site: Site, steps: tuple[Step, ...]) -> None:
-    """Take each step even when others fail, as undoing must; raises FaultError naming all that failed."""
-    failures = _at_all_places(site, steps, go_on=True)
-    if failures:
-        raise FaultError("\n".join(failures))
+    """Take each step even when others fail, as undoing must.
+
+    Raises FaultError naming all that failed; ObjectGone when all of them failed because what they are about is gone.
+    """
+    _raise_for(_at_all_places(site, steps, go_on=True))
+
+
+def _raise_for(failures: list[_Failure]) -> None:
+    if not failures:
+        return
+    text = "\n".join(one.text for one in failures)
+    error = ObjectGone(text) if all(one.gone for one in failures) else FaultError(text)
+    if isinstance(error, ObjectGone):
+        error.sure = any(one.sure for one in failures)
+    error.unreachable = any(one.unreachable for one in failures)
+    raise error
 
 
 def run_as_root(
@@ -115,7 +153,7 @@ def vtysh(router: Router, *commands: str) -> str:
     return result.stdout
 
 
-def _at_all_places(site: Site, steps: tuple[Step, ...], *, go_on: bool) -> list[str]:
+def _at_all_places(site: Site, steps: tuple[Step, ...], *, go_on: bool) -> list[_Failure]:
     groups: dict[str, list[Command | Vtysh | AwsCall]] = {}
     for step in steps:
         groups.setdefault(_where(step), []).append(step)
@@ -123,18 +161,16 @@ def _at_all_places(site: Site, steps: tuple[Step, ...], *, go_on: bool) -> list[
         return _in_order(site, steps, go_on=go_on)
     with ThreadPoolExecutor(max_workers=16) as pool:  # nodes go together, as they do when a link fails
         done = pool.map(lambda group: _in_order(site, tuple(group), go_on=go_on), groups.values())
-        return [text for texts in done for text in texts]
+        return [failure for failures in done for failure in failures]
 
 
-def _in_order(site: Site, steps: tuple[Step, ...], *, go_on: bool) -> list[str]:
-    failures: list[str] = []
+def _in_order(site: Site, steps: tuple[Step, ...], *, go_on: bool) -> list[_Failure]:
+    failures: list[_Failure] = []
     for step in steps:
         try:
             _take(site, step)
-        except KeyError as unknown:  # the site was changed since the plan was made
-            failures.append(str(unknown.args[0]))
-        except (IslandingError, OSError) as error:
-            failures.append(str(error))
+        except (IslandingError, OSError, KeyError) as error:
+            failures.append(_Failure.of(error))
         if failures and not go_on:
             break
     return failures

@@ -54,9 +54,10 @@ def only(things: list[dict[str, Any]], what: str, id_key: str, fix: str) -> dict
 
 
 def own_tags(thing: dict[str, Any]) -> list[dict[str, str]]:
-    """Its tags in order, but for those that AWS alone may set (`aws:...`)."""
+    """Its tags in order, but for those that AWS alone may set (`aws:...`), and those of a fault in force."""
     tags = [{"Key": tag["Key"], "Value": tag["Value"]} for tag in thing.get("Tags") or ()]
-    return sorted((tag for tag in tags if not tag["Key"].startswith("aws:")), key=lambda tag: tag["Key"])
+    own = (tag for tag in tags if not tag["Key"].startswith(("aws:", "islanding:fault-")))
+    return sorted(own, key=lambda tag: tag["Key"])
 
 
 def tagged(kind: str, tags: list[dict[str, str]]) -> dict[str, Any]:

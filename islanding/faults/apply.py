@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from islanding.errors import IslandingError
+from islanding.claims import claimed
+from islanding.errors import InconclusiveError, IslandingError
+from islanding.faults import _deadline
 from islanding.faults._fault import Fault, Health
-from islanding.faults._plan import FaultError, NotHealed, Plan
+from islanding.faults._plan import FaultError, NotHealed, ObjectGone, Plan
 from islanding.faults._shield import shielded
 from islanding.journal import Journal
 from islanding.model import Site
 from islanding.sites import site_is_alive
-from islanding.undo import State, UndoLog
+from islanding.undo import Entry, State, UndoLog
 from islanding.wait import WaitTimeout, wait_until
+from islanding.watchdog import spawn
 
 TAKES_HOLD = 15.0  # seconds in which a fault has to be there: a rebooting node goes on answering for a while
-MAX_SECONDS = 3600.0  # how long a fault may last before `islanding heal` undoes it although its run still lives
+GONE_FOR = 10.0  # seconds for which AWS has to say that a thing does not exist: just made, it may say so for a moment
+
+
+class EndedEarly(InconclusiveError):
+    """A fault was undone by somebody else while its run still held it: what was seen after that proves nothing."""
 
 
 @dataclass(frozen=True)
@@ -58,27 +65,33 @@ def apply_fault(
     log: UndoLog | None = None,
     *,
     heal_timeout: float = 30.0,
-    max_seconds: float = MAX_SECONDS,
+    max_seconds: float | None = None,
 ) -> Applied:
-    """Plan the fault, put its undo on disk, apply it, see it take hold. `undo_fault` has to follow.
+    """Plan the fault, put its undo on disk, set the watchdog, apply it, see it take hold. `undo_fault` has to follow.
 
-    A fault that fails half way, or is interrupted, is undone before the error goes on. Raises FaultError when it
-    cannot be planned or applied, and UndoLogError (nothing was applied then) when the undo log cannot be written.
+    After `max_seconds` (None: the site's `fault_seconds`) the watchdog undoes it, whatever the run does. A fault that
+    fails half way, or is interrupted, is undone before the error goes on. Raises FaultError when it cannot be planned
+    or applied, and UndoLogError (nothing was applied then) when the undo log cannot be written, or another live run has
+    a fault open at the site.
     """
     log = log or UndoLog.for_site(site.id)
+    log.alone()
+    _let_others_finish(log, heal_timeout)
     plan = fault.plan(site)
     declared: Any = fault  # each fault is a dataclass
-    log.planned(
+    entry = log.planned(
         id=plan.id,
         kind=plan.kind,
         params=asdict(declared),
         plan=plan.model_dump(mode="json"),
         site_id=site.id,
         site_file=site_file(site),
-        max_seconds=max_seconds,
+        max_seconds=site.fault_seconds if max_seconds is None else max_seconds,
     )
     start = time.monotonic()
     try:
+        spawn.ensure(site.id, log.path)
+        _deadline.write(site, plan, entry.deadline)
         journal.append("fault-planned", fault=plan.kind, id=plan.id, target=plan.target, summary=plan.summary)
         start = time.monotonic()
         fault.apply(site, plan)
@@ -105,7 +118,8 @@ def undo_fault(
     """Take a fault back, wait until the real thing has healed, and return the seconds which that took.
 
     Signals wait until it is undone, not until it has healed. Raises NotHealed when it cannot be undone, or has not
-    healed within `heal_timeout` seconds: the undo log then keeps it for `islanding heal`.
+    healed within `heal_timeout` seconds: the undo log then keeps it for the watchdog and `islanding heal`. Raises
+    EndedEarly when it has healed, and somebody else (the watchdog at its deadline, say) had undone it before.
     """
     site, fault, plan = applied.site, applied.fault, applied.plan
     heal_timeout = fault.patience(site, heal_timeout)
@@ -118,21 +132,32 @@ def undo_fault(
         except IslandingError as error:
             trouble.append(error)
 
-    with shielded(f"undoing {plan.kind} ({plan.target})"):
-        start = time.monotonic()
-        note(State.UNDOING)
-        _undo(applied, log, heal_timeout)
-        end = time.monotonic()
-        if journal:
-            journal.append("fault-undone", fault=plan.kind, id=plan.id, target=plan.target, start=start, end=end)
-    check = fault.is_healed if applied.held else fault.nothing_left
-    _wait_healthy(f"{plan.kind} ({plan.target}) to heal", lambda: check(site, plan), heal_timeout, NotHealed)
-    seconds = time.monotonic() - end
-    note(State.UNDONE)
+    with ExitStack() as until_healed:
+        with shielded(f"undoing {plan.kind} ({plan.target})"):
+            start = time.monotonic()
+            if not until_healed.enter_context(claimed(log.path, plan.id, timeout=heal_timeout)):
+                raise NotHealed(f"{plan.kind} ({plan.target}) is being undone by another process", KEPT)
+            before = _ended(log, plan.id)
+            if not before:  # what somebody has undone already must not be undone again: a later fault may be in force
+                note(State.UNDOING)
+                _undo(applied, log, heal_timeout)
+            end = time.monotonic()
+            if journal:
+                journal.append("fault-undone", fault=plan.kind, id=plan.id, target=plan.target, start=start, end=end)
+        check = fault.is_healed if applied.held else fault.nothing_left
+        _wait_healthy(f"{plan.kind} ({plan.target}) to heal", lambda: check(site, plan), heal_timeout, NotHealed)
+        seconds = time.monotonic() - end
+        if not before and _clear(applied, trouble):
+            note(State.UNDONE)
     if journal:
         journal.append("fault-healed", fault=plan.kind, id=plan.id, target=plan.target, seconds=seconds)
     if trouble:
         raise trouble[0]
+    if before:
+        raise EndedEarly(
+            f"{plan.kind} ({plan.target}) was ended while its run still held it, by {before.by or 'somebody else'}",
+            "when it is meant to last longer, give the cut more `max_seconds`",
+        )
     return seconds
 
 
@@ -143,24 +168,25 @@ def cut(
     journal: Journal,
     log: UndoLog | None = None,
     heal_timeout: float = 30.0,
-    max_seconds: float = MAX_SECONDS,
+    max_seconds: float | None = None,
 ) -> Iterator[Applied]:
     """Hold a fault for the length of a `with` block; it is undone however the block ends, and seen to have healed.
 
-    Raises as `apply_fault` and `undo_fault` do. When the block itself was interrupted (KeyboardInterrupt, SystemExit)
-    that goes on, with a note of what did not heal; any other error of the block becomes the context of NotHealed.
+    Raises as `apply_fault` and `undo_fault` do. What the block itself raised goes on, with a note of what did not heal,
+    which the undo log keeps. Only EndedEarly takes the place of the block's error: its claims were of no fault then.
     """
     applied = apply_fault(site, fault, journal, log, heal_timeout=heal_timeout, max_seconds=max_seconds)
     try:
         yield applied
-    except (KeyboardInterrupt, SystemExit) as interrupt:
+    except BaseException as error:
         try:
             undo_fault(applied, journal, log, heal_timeout=heal_timeout)
+        except EndedEarly as early:
+            if isinstance(error, Exception):
+                raise early from error
+            error.add_note(str(early))
         except IslandingError as left:
-            interrupt.add_note(str(left))
-        raise
-    except BaseException:
-        undo_fault(applied, journal, log, heal_timeout=heal_timeout)
+            error.add_note(f"and the fault did not heal: {left}")
         raise
     else:
         undo_fault(applied, journal, log, heal_timeout=heal_timeout)
@@ -169,22 +195,64 @@ def cut(
 def _undo(applied: Applied, log: UndoLog, timeout: float) -> None:
     """Undo, trying again until it succeeds or the time is up: this is our own work, not the thing under test."""
     plan = applied.plan
+    gone_since = 0.0
 
-    def attempt() -> bool:
-        applied.undo()
-        return True
+    def attempt() -> ObjectGone | None:
+        nonlocal gone_since
+        try:
+            applied.undo()
+        except ObjectGone as gone:
+            if not gone.sure and len(log.read().open) > 1:
+                raise  # another fault in force may be what hides it
+            gone_since = gone_since or time.monotonic()
+            return gone
+        return None
+
+    def done(gone: ObjectGone | None) -> bool:
+        return gone is None or time.monotonic() - gone_since >= GONE_FOR
 
     try:
-        wait_until(f"the undo of {plan.kind}", attempt, timeout=timeout, interval=0.5)
+        gone = wait_until(f"the undo of {plan.kind}", attempt, timeout=timeout, interval=0.5, done=done)
     except WaitTimeout as late:
         if not site_is_alive(site_file(applied.site)):
             log.mark(plan.id, State.ABANDONED, GONE)
             raise FaultError(f"{plan.kind} ({plan.target}): {GONE}") from late
         raise NotHealed(f"{plan.kind} ({plan.target}) could not be undone: {late.last}", KEPT) from late
+    if gone:
+        log.mark(plan.id, State.ABANDONED, f"{NOTHING_TO_MEND}: {gone}")
+        raise FaultError(f"{plan.kind} ({plan.target}): {NOTHING_TO_MEND}: {gone}") from gone
 
 
+def _clear(applied: Applied, trouble: list[IslandingError]) -> bool:
+    """Take the deadline off what was changed; else the entry stays open, so that somebody does it later."""
+    try:
+        _deadline.clear(applied.site, applied.plan)
+    except IslandingError as error:
+        trouble.append(error)
+        return False
+    return True
+
+
+def _ended(log: UndoLog, id: str) -> Entry | None:
+    """The entry, when somebody else has closed it already; a log that cannot be read stops no undo."""
+    try:
+        entry = log.entry(id)
+    except IslandingError:
+        return None
+    return entry if entry and not entry.is_open else None
+
+
+def _let_others_finish(log: UndoLog, timeout: float) -> None:
+    """Wait until nobody is undoing a fault at the site: a new one beside it could be undone with it."""
+    for entry in log.read().open:
+        with claimed(log.path, entry.id, timeout=timeout) as free:
+            if not free:
+                raise FaultError(f"{entry.kind} ({entry.target}) of {entry.owner} is still being undone", "try again")
+
+
+NOTHING_TO_MEND = "what it changed does not exist any more, so nothing can be put back"
 GONE = "the site is gone, and the fault with it"
-KEPT = "it is kept in the undo log: islanding heal tries again"
+KEPT = "it is kept in the undo log: the watchdog and `islanding heal` try again"
 
 
 def _wait_healthy(what: str, check: Callable[[], Health], timeout: float, error: type[IslandingError]) -> Health:

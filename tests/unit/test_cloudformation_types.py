@@ -42,6 +42,15 @@ TABLE = of("EC2::RouteTable", VpcId=ref("Net"), Tags=TAGS)
 GATEWAY = of("EC2::InternetGateway", Tags=TAGS)
 ATTACHED = of("EC2::VPCGatewayAttachment", VpcId=ref("Net"), InternetGatewayId=ref("Igw"))
 ROLE = of("IAM::Role", AssumeRolePolicyDocument=TRUST)
+LAMBDA = of(
+    "IAM::Role",
+    AssumeRolePolicyDocument={
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    },
+)
 MACHINE = of("EC2::Instance", ImageId=IMAGE, InstanceType="t3.small", SubnetId=ref("Sub"))
 LAUNCH = of("EC2::LaunchTemplate", LaunchTemplateData={"ImageId": IMAGE, "InstanceType": "t3.small"})
 
@@ -335,6 +344,28 @@ CASES: dict[str, Case] = {
         ("ecr", "describe_repositories", "repositoryNames"),
         ("IMMUTABLE", "'scanOnPush': True"),
     ),
+    "Lambda::Function": (
+        {"Role": LAMBDA},
+        {
+            "FunctionName": "things", "Runtime": "python3.13", "Handler": "index.handler", "Timeout": "7",
+            "Role": {"Fn::GetAtt": "Role.Arn"}, "Code": {"ZipFile": "def handler(*_): pass"}, "MemorySize": "256",
+            "Environment": {"Variables": {"SECONDS": "60"}}, "Tags": TAGS,
+        },
+        ("lambda", "get_function", "FunctionName"),
+        ("'Timeout': 7", "'MemorySize': 256", "'SECONDS': '60'", "marked"),
+    ),
+    "Scheduler::Schedule": (
+        {"Role": ROLE},
+        {
+            "Name": "each-minute", "ScheduleExpression": "rate(1 minute)", "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Arn": "arn:aws:lambda:ap-northeast-1:111122223333:function:things",
+                "RoleArn": {"Fn::GetAtt": "Role.Arn"}, "Input": "{}", "RetryPolicy": {"MaximumRetryAttempts": "0"},
+            },
+        },
+        ("scheduler", "get_schedule", "Name"),
+        ("rate(1 minute)", "'MaximumRetryAttempts': 0"),
+    ),
     "Logs::LogGroup": (
         {},
         {"LogGroupName": "things", "RetentionInDays": "7", "Tags": TAGS},
@@ -425,5 +456,7 @@ def inventory(stacks: Stacks) -> dict[str, list[str]]:
         "buckets": [b["Name"] for b in stacks.client("s3").list_buckets()["Buckets"]],
         "repositories": [r["repositoryName"] for r in stacks.client("ecr").describe_repositories()["repositories"]],
         "logs": [g["logGroupName"] for g in stacks.client("logs").describe_log_groups()["logGroups"]],
+        "functions": [f["FunctionName"] for f in stacks.client("lambda").list_functions()["Functions"]],
+        "schedules": [s["Name"] for s in stacks.client("scheduler").list_schedules()["Schedules"]],
         "zones": [z["Id"] for z in stacks.client("route53").list_hosted_zones()["HostedZones"]],
     }

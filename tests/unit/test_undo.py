@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -86,12 +87,12 @@ def test_a_line_cut_off_by_a_crash_does_not_spoil_the_next() -> None:
     log = UndoLog.for_site("lab-1")
     planned(log)
     with log.path.open("ab") as file:
-        file.write(b'{"v": 1, "id": "a1", "sta')
+        file.write(b'{"v": 2, "id": "a1", "sta')
     log.mark("a1", State.APPLIED)
     record = log.read()
 
     assert [entry.state for entry in record.entries] == [State.APPLIED]
-    assert record.damaged == 1
+    assert (record.torn, record.orphans) == (1, ())
 
 
 def test_each_line_is_synced_after_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,15 +126,88 @@ def test_a_full_disk_is_an_error_that_says_so() -> None:
     assert [entry.id for entry in log.read().entries] == ["a0"]
 
 
-def test_a_newer_log_is_refused() -> None:
-    """What this version does not understand it does not guess at."""
+def test_a_newer_log_is_read_as_far_as_it_is_known_and_not_written_to_for_a_fault() -> None:
+    """What this version does not understand it does not guess at; what it does understand it can still undo."""
+    log = UndoLog.for_site("lab-1")
+    planned(log, "a1")
+    planned(log, "a2")
+    with log.path.open("a") as file:
+        file.write(json.dumps({"v": 9, "id": "b2", "state": "planned"}) + "\n")
+        file.write(json.dumps({"v": 9, "id": "a2", "state": "half-undone"}) + "\n")
+    record = log.read()
+
+    assert [entry.id for entry in record.open] == ["a1"]
+    assert record.newer == ("a2", "b2")
+    with pytest.raises(UndoLogError, match=r"lab-1\.jsonl: written by a newer islanding"):
+        planned(log, "a3")
+
+
+def test_a_line_of_an_older_version_is_read() -> None:
+    """An upgrade in the middle of a fault does not lose it."""
+    [entry] = replay(line("a1", State.PLANNED) + b"\n").open
+
+    assert (entry.id, entry.boottime, entry.owner.space) == ("a1", None, 0)
+
+
+def test_a_flipped_bit_is_seen() -> None:
+    """An inverse with one wrong digit would be carried out without a word: the entry is an orphan instead."""
+    log = UndoLog.for_site("lab-1")
+    planned(log, plan={"target": "10.0.0.1"})
+    log.path.write_bytes(log.path.read_bytes().replace(b"10.0.0.1", b"10.0.0.3"))
+    record = log.read()
+
+    assert (record.entries, record.orphans) == ((), ("a1",))
+
+
+def test_a_damaged_mark_leaves_the_fault_open() -> None:
+    """Whether it was undone cannot be told any more: undoing it again does no harm."""
     log = UndoLog.for_site("lab-1")
     planned(log)
-    with log.path.open("a") as file:
-        file.write(json.dumps({"v": 2, "id": "b2", "state": "planned"}) + "\n")
+    log.mark("a1", State.UNDONE)
+    log.path.write_bytes(log.path.read_bytes().replace(b'"undone"', b'"undane"'))
 
-    with pytest.raises(UndoLogError, match=r"lab-1\.jsonl: written by a newer islanding \(format 2"):
-        log.read()
+    assert [entry.id for entry in log.read().open] == ["a1"]
+
+
+def test_a_second_run_is_refused_with_the_first_ones_name() -> None:
+    """Two runs at one site would spoil each other: the other's process, user, host and since when are told."""
+    log = UndoLog.for_site("lab-1")
+    code = (
+        "import sys; from pathlib import Path; from islanding.undo import UndoLog;"
+        "UndoLog.for_site('lab-1').planned(id='b1', kind='silent-drop', params={}, plan={'target': 'sl'},"
+        " site_id='lab-1', site_file=Path('/x'), max_seconds=60); print('ready', flush=True); sys.stdin.read()"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    first.stdout.readline()
+    me = Owner.me()
+    try:
+        with pytest.raises(UndoLogError) as refused:
+            planned(log)
+    finally:
+        first.communicate()
+    planned(log, "a2")
+
+    assert f"lab-1 is in use: process {first.pid} of {me.user} at {me.host}" in str(refused.value)
+    assert "silent-drop (sl) there since 2" in str(refused.value)
+
+
+def test_the_deadline_does_not_move_with_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is set back an hour must not keep a fault for an hour more; seconds since boot decide."""
+    entry = planned(UndoLog.for_site("lab-1"), max_seconds=60.0)
+
+    class SetBack(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) - timedelta(hours=1)
+
+    monkeypatch.setattr("islanding.undolines.datetime", SetBack)
+    before = entry.seconds_left()
+    boottime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    monkeypatch.setattr("islanding.undolines.time.clock_gettime", lambda _: boottime + 61)
+
+    assert 50 < before <= 60
+    assert entry.is_overdue()
 
 
 def test_logs_of_all_sites_are_found() -> None:
@@ -150,9 +224,12 @@ def test_an_entry_is_overdue_after_its_deadline() -> None:
     """A fault whose time is up is healed although its run lives."""
     entry = planned(UndoLog.for_site("lab-1"), max_seconds=60.0)
 
+    past = replace(entry, boottime=time.clock_gettime(time.CLOCK_BOOTTIME) - 1)
+    rebooted = replace(past, owner=replace(entry.owner, boot="another"), deadline=entry.planned)
+
     assert not entry.is_overdue()
-    assert entry.is_overdue(datetime.now(UTC) + timedelta(seconds=61))
-    assert not replace(entry, state=State.UNDONE).is_overdue(datetime.now(UTC) + timedelta(seconds=61))
+    assert (past.is_overdue(), rebooted.is_overdue()) == (True, True)
+    assert not replace(past, state=State.UNDONE).is_overdue()
 
 
 def test_a_process_is_known_by_pid_and_start_time() -> None:
@@ -212,10 +289,7 @@ def test_replay_never_raises_on_damage(moves: list[tuple[str, State]], damage: l
     for at, what in damage:
         start = at % (len(content) + 1)
         content[start : start + len(what)] = what
-    try:
-        record = replay(bytes(content))
-    except UndoLogError:
-        return  # the damage made a version number of it: refused in words
+    record = replay(bytes(content))
 
     assert all(isinstance(entry, Entry) for entry in record.entries)
 
@@ -230,9 +304,6 @@ def test_replay_never_raises_on_damage(moves: list[tuple[str, State]], damage: l
 def test_replay_never_raises_on_other_json(value: object) -> None:
     """Any JSON at all is either understood or counted as damage."""
     for text in (value, {"v": 1, "id": "a", "state": "planned", "when": value, "owner": value, "params": value}):
-        try:
-            record = replay(json.dumps(text).encode())
-        except UndoLogError:
-            continue
+        record = replay(json.dumps(text).encode())
 
         assert record.entries == ()

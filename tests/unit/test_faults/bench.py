@@ -15,7 +15,8 @@ from typing import Any
 from islanding.journal import Journal, read
 from islanding.model import AwsAccess, Cluster, Node, Place, Router, Session, Site, Timers, Workload
 from islanding.sites import process_started
-from islanding.undo import Owner, State, UndoLog
+from islanding.undo import State, UndoLog
+from islanding.undolines import encode
 
 TOOLS = {
     "id": "echo 0",
@@ -92,8 +93,17 @@ class Bench:
 
     def orphan(self) -> None:
         """Make this process's faults look like those of a process that is dead."""
-        path = UndoLog.for_site("lab-1").path
-        path.write_text(path.read_text().replace(f'"started": {Owner.me().started}', '"started": 1'))
+        disown(UndoLog.for_site("lab-1").path)
+
+
+def disown(log: Path) -> None:
+    """Let the faults in an undo log be those of a process that is dead."""
+    lines = [json.loads(text) for text in log.read_text().splitlines()]
+    for line in lines:
+        if "owner" in line:
+            line["owner"]["started"] = 1
+        line.pop("crc")
+    log.write_bytes(b"".join(encode({key: value for key, value in line.items() if key != "v"}) for line in lines))
 
 
 def make_bench(tmp_path: Path) -> Bench:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from islanding.lab.region.cloudformation import account, filtering, gateways, machines, network, scaling, storage, zones
+from islanding.lab.region.cloudformation import (
+    account,
+    filtering,
+    functions,
+    gateways,
+    machines,
+    network,
+    scaling,
+    storage,
+    zones,
+)
 from islanding.lab.region.cloudformation.resource import REGISTRY, Properties, ResourceType
 from islanding.lab.region.cloudformation.scope import Scope
 from islanding.lab.region.cloudformation.template import Resource, Template, as_text, invalid
@@ -13,6 +23,7 @@ from islanding.lab.region.errors import AwsError
 __all__ = [
     "account",
     "filtering",
+    "functions",
     "gateways",
     "machines",
     "network",
