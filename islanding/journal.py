@@ -33,6 +33,7 @@ EVENT_TYPES = frozenset(
         "watch-started",  # site, case, watch, probe, place, interval, command
         "watch-stopped",  # site, case, watch, ticks, missed
         "sample",  # site, case, watch, probe, start, end, outcome, text
+        "fault-refused",  # site, case, fault, id, target, guardrails, reason
         "fault-planned",  # site, case, fault, id, target, summary
         "fault-applied",  # site, case, fault, id, start, end
         "fault-undone",  # site, case, fault, id, start, end

@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lab": ("islanding.cli.lab:lab_group", "Bring a site up in the lab, look round in it, take it down."),
     "report": ("islanding.cli.report:report_command", "Make the report of a run again from its journal."),
     "explain": ("islanding.cli.explain:explain_command", "Say what a pasted error text means and what to check."),
+    "fault": ("islanding.cli.fault:fault_group", "Show what a fault would do, and do nothing."),
+    "confirm": ("islanding.cli.fault:confirm_command", "Confirm a fault on a production site, as a second person."),
     "faults": ("islanding.cli.heal:faults_command", "List the faults that are applied, or left by a dead run."),
     "heal": ("islanding.cli.heal:heal_command", "Undo whatever faults are left, whoever applied them."),
     "completion": ("islanding.cli:completion_command", "Print the completion script for a shell."),

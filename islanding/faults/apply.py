@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from islanding import guard
 from islanding.errors import IslandingError
 from islanding.faults._fault import Fault, Health
 from islanding.faults._plan import FaultError, NotHealed, Plan
@@ -67,6 +68,7 @@ def apply_fault(
     """
     log = log or UndoLog.for_site(site.id)
     plan = fault.plan(site)
+    guard.check(site, plan, journal)
     declared: Any = fault  # each fault is a dataclass
     log.planned(
         id=plan.id,

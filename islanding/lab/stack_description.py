@@ -59,6 +59,7 @@ def describe(lab: StackSite, *, inside: bool = False) -> Site:
             image=made.resolved(conf.workload.image),
         ),
         aws=AwsAccess(region=conf.region.name, account=conf.region.account, env=_aws_environment(lab, inside=inside)),
+        guardrails=conf.guardrails,
         timers=Timers(bgp_hold=BGP_HOLD, node_grace=conf.lab.node_grace, eviction=conf.lab.eviction),
         places=_places(lab, nodes, inside=inside),
         nodes=nodes,
