@@ -127,13 +127,13 @@ def test_what_faults_may_touch_says_so(closed: Plan) -> None:
         ("AWS::EC2::VPCPeeringConnection", {"Peering"}),
         ("AWS::EC2::Subnet", {"FirstWorkerSubnet", "SecondWorkerSubnet"}),
         ("AWS::EC2::RouteTable", {"BastionRoutes", "OperatorRoutes", "WorkerRoutes"}),
-        ("AWS::EC2::SecurityGroup", {"EndpointGroup", "ControlPlaneGroup", "NodeGroup"}),
+        ("AWS::EC2::SecurityGroup", {"BastionGroup", "EndpointGroup", "ControlPlaneGroup", "NodeGroup"}),
         ("AWS::EC2::VPCEndpoint", {"S3Endpoint", "Ec2Endpoint", "RegistryApiEndpoint", "RegistryEndpoint"}),
         ("AWS::EC2::Instance", set()),
     ],
 )
 def test_each_thing_that_a_fault_touches_is_marked(closed: Plan, type_: str, marked: set[str]) -> None:
-    """What faults name bears the mark, and what leads people in does not: they must be able to come and heal."""
+    """What cases break bears the mark, and nothing else does: the machines that lead people in are not broken."""
     mark = {"Key": "islanding:faults", "Value": "allowed"}
 
     assert marked == {one.id for one in closed.of(type_) if mark in one.properties.get("Tags", [])}
