@@ -26,6 +26,7 @@ from islanding.faults.apply import undo_fault as undo_applied
 from islanding.journal import Journal
 from islanding.kube.current import refreshed
 from islanding.model import Site
+from islanding.stopping import leave_stops, watch_stops
 from islanding.undo import Owner, UndoLog
 
 __all__ = [
@@ -195,6 +196,7 @@ def undo_fault(kind: str | None = None, heal_timeout: float = 60.0) -> list[str]
             try:
                 undo_applied(healing.from_record(entry), journal, log, heal_timeout=heal_timeout)
                 undone.append(entry.id)
+                leave_stops(site.id)
             except IslandingError as error:  # the others have to be undone too
                 failed.append(str(error))
         if failed:
@@ -229,7 +231,12 @@ def current_journal(site: Site) -> Journal:
 
 def _apply(kind: str, **params: Any) -> str:
     with _acting() as (site, journal):
-        return apply_fault(site, make(kind, **params), journal).id
+        watch_stops(site, journal)  # until it is undone
+        try:
+            return apply_fault(site, make(kind, **params), journal).id
+        except BaseException:
+            leave_stops(site.id)
+            raise
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from islanding.chaos.claims import judge
 from islanding.chaos.schema import Experiment, parse_extension
 from islanding.chaos.verdict import Outcome, verdict_of
 from islanding.errors import IslandingError
+from islanding.guard import stops
 from islanding.journal import Journal, read
 from islanding.kube.current import refreshed
 from islanding.model import Site, Verdict
@@ -94,6 +95,7 @@ def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | No
     now = _current
     if now is None:
         return
+    now.trouble = now.trouble or stops.stopped(now.site.id)
     outcome = Outcome(Verdict.INCONCLUSIVE, now.trouble)
     try:
         findings: list[Outcome] = []

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("islanding.cli.explain:explain_command", "Say what a pasted error text means and what to check."),
     "fault": ("islanding.cli.fault:fault_group", "Show what a fault would do, and do nothing."),
     "confirm": ("islanding.cli.fault:confirm_command", "Confirm a fault on a production site, as a second person."),
+    "iam-policy": ("islanding.cli.iam_policy:iam_policy_command", "Print the least IAM policy; check a run by it."),
     "faults": ("islanding.cli.heal:faults_command", "List the faults that are applied, or left by a dead run."),
     "heal": ("islanding.cli.heal:heal_command", "Undo whatever faults are left, whoever applied them."),
     "completion": ("islanding.cli:completion_command", "Print the completion script for a shell."),

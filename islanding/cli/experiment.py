@@ -25,6 +25,7 @@ def run_command(file: Path, site_name: str | None, folder: Path | None) -> ExitC
     import logging
 
     from islanding import sites
+    from islanding.aws import recording
     from islanding.chaos.run import run_experiment
     from islanding.chaos.schema import load_experiment
     from islanding.journal import Journal
@@ -35,6 +36,7 @@ def run_command(file: Path, site_name: str | None, folder: Path | None) -> ExitC
     site_file = sites.find(site_name or experiment.extension.site)
     site = sites.load(site_file)
     path = journal_path(folder)
+    recording.begin(path.parent)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     outcome = run_experiment(file, site, Journal(path), site_file=site_file)
     click.echo(f"{outcome.verdict.value}: {experiment.title}")

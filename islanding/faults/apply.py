@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from islanding import guard
 from islanding.errors import IslandingError
 from islanding.faults._fault import Fault, Health
+from islanding.faults._once import alone
 from islanding.faults._plan import FaultError, NotHealed, Plan
 from islanding.faults._shield import shielded
 from islanding.journal import Journal
@@ -68,7 +71,7 @@ def apply_fault(
     """
     log = log or UndoLog.for_site(site.id)
     plan = fault.plan(site)
-    guard.check(site, plan, journal)
+    guard.check(site, plan, journal, held_plans(log))
     declared: Any = fault  # each fault is a dataclass
     log.planned(
         id=plan.id,
@@ -109,6 +112,16 @@ def undo_fault(
     Signals wait until it is undone, not until it has healed. Raises NotHealed when it cannot be undone, or has not
     healed within `heal_timeout` seconds: the undo log then keeps it for `islanding heal`.
     """
+    with alone(applied.id) as healed:
+        if healed is None and applied.held:  # by whoever stopped the run
+            return 0.0
+        seconds = _undone_and_healed(applied, journal, log, heal_timeout)
+        if healed is not None and applied.held:
+            healed()
+        return seconds
+
+
+def _undone_and_healed(applied: Applied, journal: Journal | None, log: UndoLog | None, heal_timeout: float) -> float:
     site, fault, plan = applied.site, applied.fault, applied.plan
     heal_timeout = fault.patience(site, heal_timeout)
     log = log or UndoLog.for_site(site.id)
@@ -166,6 +179,15 @@ def cut(
         raise
     else:
         undo_fault(applied, journal, log, heal_timeout=heal_timeout)
+
+
+def held_plans(log: UndoLog) -> list[Plan]:
+    """The plans of faults that are applied already; what cannot be read touches nothing that could be counted."""
+    held = []
+    for entry in log.read().open:
+        with suppress(ValidationError):
+            held.append(Plan.model_validate(entry.plan))
+    return held
 
 
 def _undo(applied: Applied, log: UndoLog, timeout: float) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from islanding import guard
 from islanding.faults._aws import FOUND, Find
 from islanding.faults._plan import AwsCall, Command, Plan, Step
+from islanding.faults.apply import held_plans
 from islanding.guard.rules import refusals
 from islanding.model import Site
 from islanding.redact import redact
+from islanding.undo import UndoLog
 
 _LONGEST = 400  # characters of a command: what it is given on stdin can be a whole document
 
@@ -33,7 +36,9 @@ def verdict(site: Site, plan: Plan) -> tuple[list[str], bool]:
 
     Raises IslandingError when what they have to know cannot be read.
     """
-    found = guard.inspect(site, plan)
+    log = UndoLog.for_site(site.id)
+    # Who applies it watches the stop conditions, too.
+    found = replace(guard.inspect(site, plan, held_plans(log)), watched=True)
     what = found.touched
     reasons = refusals(site, found)
     things = [*what.resources, *(f"node {name}" for name in what.nodes), *what.others]

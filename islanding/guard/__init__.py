@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from islanding.errors import IslandingError
@@ -30,12 +31,13 @@ class Refused(IslandingError):
         super().__init__(f"{plan.kind} ({plan.target}) is refused, and nothing was changed:{said}", fixes)
 
 
-def check(site: Site, plan: Planned, journal: Journal | None = None) -> None:
+def check(site: Site, plan: Planned, journal: Journal | None = None, held: Iterable[Planned] = ()) -> None:
     """Let a plan pass, or raise Refused, which names each guardrail that refuses it; the journal then has it, too.
 
-    Reads AWS and changes nothing. Raises IslandingError as well when what it must know cannot be read.
+    `held` are the plans of faults that are applied already. Reads AWS and changes nothing. Raises IslandingError as
+    well when what it must know cannot be read.
     """
-    reasons = refusals(site, inspect(site, plan))
+    reasons = refusals(site, inspect(site, plan, held))
     if not reasons:
         return
     refused = Refused(plan, reasons)
@@ -47,7 +49,7 @@ def check(site: Site, plan: Planned, journal: Journal | None = None) -> None:
     raise refused
 
 
-def inspect(site: Site, plan: Planned) -> Found:
+def inspect(site: Site, plan: Planned, held: Iterable[Planned] = ()) -> Found:
     """All that the guardrails decide by; raises IslandingError when AWS does not say it."""
     rails = site.guardrails
     what = touches(site, plan)
@@ -55,6 +57,7 @@ def inspect(site: Site, plan: Planned) -> Found:
     return Found(
         kind=plan.kind,
         touched=what,
+        held=tuple(touches(site, one) for one in held),
         now=datetime.now(UTC),
         account=reading.account(site) if what.calls_aws else "",
         tags=reading.tags(site, what.resources) if what.resources else {},

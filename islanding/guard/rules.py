@@ -31,13 +31,14 @@ class Refusal:
 class Found:
     """What was found out before a fault: all that the rules decide by.
 
-    `account` is whose credentials they are; `tags` has the value of the tag by resource, for those that have it;
-    `states` those of alarms, by name. `confirmed` is a confirmation, or why there is none.
+    `held` is what faults touch that are applied already; `account` is whose credentials they are; `tags` has the value
+    of the tag by resource, for those that have it; `states` those of alarms, by name. `confirmed` is a confirmation, or why there is none.
     """
 
     kind: str
     touched: Touched
     now: datetime
+    held: tuple[Touched, ...] = ()
     account: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     states: Mapping[str, str] = field(default_factory=dict)
@@ -88,13 +89,14 @@ def _marks(found: Found) -> Iterator[Refusal]:
 
 
 def _size(rails: Guardrails, found: Found) -> Iterator[Refusal]:
-    """Not more is touched at once than was allowed."""
-    for name, limit, things in (
-        ("resources", rails.resources, (*found.touched.resources, *found.touched.others)),
-        ("nodes", rails.nodes, found.touched.nodes),
-    ):
+    """Not more is touched at once than was allowed, with what is held already."""
+    both = (found.touched, *found.held)
+    resources = dict.fromkeys(thing for one in both for thing in (*one.resources, *one.others))
+    nodes = dict.fromkeys(node for one in both for node in one.nodes)
+    for name, limit, things in (("resources", rails.resources, resources), ("nodes", rails.nodes, nodes)):
         if len(things) > limit:
-            what = f"{len(things)} {name} would be touched, and {limit} are allowed: {', '.join(things)}"
+            already = " with the faults that are applied already" if found.held else ""
+            what = f"{len(things)} {name} would be touched{already}, and {limit} are allowed: {', '.join(things)}"
             yield Refusal(name, what, f"choose fewer, or raise guardrails.{name} of the site")
 
 

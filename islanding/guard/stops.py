@@ -10,23 +10,21 @@ _stopped: dict[str, str] = {}
 
 
 def begin(site_id: str) -> None:
-    """Something watches the site's stop conditions from now on; what stopped an earlier run is forgotten."""
+    """Something watches the site's stop conditions from now on."""
     with _lock:
-        if not _watched.get(site_id):
-            _stopped.pop(site_id, None)
         _watched[site_id] = _watched.get(site_id, 0) + 1
 
 
 def end(site_id: str) -> None:
-    """It no longer watches them."""
+    """It no longer watches them; what has come true stays so for as long as this process, which is a run, lives."""
     with _lock:
         _watched[site_id] = max(0, _watched.get(site_id, 0) - 1)
 
 
-def stop(site_id: str, reason: str) -> None:
-    """A stop condition has come true: no fault is applied to the site any more."""
+def stop(site_id: str, reason: str) -> bool:
+    """A stop condition has come true: no fault is applied to the site any more. False when one had already."""
     with _lock:
-        _stopped.setdefault(site_id, reason)
+        return _stopped.setdefault(site_id, reason) is reason
 
 
 def watched(site_id: str) -> bool:

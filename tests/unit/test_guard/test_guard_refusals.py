@@ -12,7 +12,7 @@ import pytest
 
 from islanding import faults, guard
 from islanding.errors import ExitCode
-from islanding.faults.apply import apply_fault, undo_fault
+from islanding.faults.apply import apply_fault, cut, undo_fault
 from islanding.guard import confirmation, stops
 from islanding.guardconf import Guardrails
 from islanding.journal import read
@@ -139,6 +139,20 @@ def test_more_than_the_allowed_number_of_resources_is_refused(same: Network) -> 
     allowed(same, "peering-deleted", {"resources": 3})
 
 
+def test_what_is_held_already_counts(same: Network) -> None:
+    """Faults one after the other do not pass a limit that one alone would have met; the same thing counts once."""
+    rails = {"resources": 2}
+    site = same.site.model_copy(update={"guardrails": Guardrails.model_validate(rails)})
+    journal = same.bench.journal
+    first, second = (faults.make("endpoint-removed", service=service) for service in ("s3", "ec2"))
+    with cut(site, first, journal), cut(site, second, journal):
+        error = refused(same, "endpoint-removed", rails, service="ecr.api")
+
+    assert ["resources"] == [one.guardrail for one in error.reasons]
+    assert "3 resources would be touched with the faults that are applied already, and 2 are allowed" in str(error)
+    allowed(same, "endpoint-removed", rails, service="ecr.api")
+
+
 def test_more_than_the_allowed_number_of_nodes_is_refused(same: Network) -> None:
     """Nodes are counted where commands are run on them, and none is cut off."""
     error = refused(same, "nodes-cut-off", {"nodes": 1})
@@ -207,10 +221,11 @@ def test_production_needs_a_second_person(same: Network, tmp_path: Path, monkeyp
     allowed(same, "route-removed", rails)
 
 
-def test_an_alarm_refuses_a_fault_before_it_begins(network: Network) -> None:
+def test_an_alarm_refuses_a_fault_before_it_begins(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     """An alarm that is in ALARM, has no data or is not there: nothing is broken; in OK and watched, it is."""
     cloudwatch = network.client("cloudwatch")
     rails = {"stop": [{"alarm": "checkout"}]}
+    monkeypatch.setattr(stops, "_stopped", {})  # of other tests, whose site has the same id
     stops.begin(network.site.id)
     try:
         assert "alarm checkout is not there" in str(refused(network, "route-removed", rails))
@@ -226,8 +241,7 @@ def test_an_alarm_refuses_a_fault_before_it_begins(network: Network) -> None:
         assert "probe http: REFUSED for 3 s" in str(refused(network, "route-removed", rails))
     finally:
         stops.end(network.site.id)
-    stops.begin(network.site.id)
-    stops.end(network.site.id)
+    monkeypatch.setattr(stops, "_stopped", {})
     assert "nothing watches them" in str(refused(network, "route-removed", rails))
 
 
