@@ -67,11 +67,13 @@ def confirm_command(site_id: str, kinds: tuple[str, ...], minutes: float, key: P
     ISLANDING_CONFIRMATION. Its content is worth a signature: hand it over as you would a key.
     """
     from islanding.faults import names
+    from islanding.faults._foreign import ForeignAction
     from islanding.guard import confirmation
 
-    unknown = sorted(set(kinds) - set(names()))
+    known = [*names(), ForeignAction.kind]
+    unknown = sorted(set(kinds) - set(known))
     if unknown:
-        raise SetupError(f"there is no fault {', '.join(unknown)}", f"faults: {', '.join(names())}")
+        raise SetupError(f"there is no fault {', '.join(unknown)}", f"faults: {', '.join(known)}")
     password = click.prompt("Passphrase of the key", hide_input=True, default="", show_default=False, err=True)
     content = confirmation.make(site_id, kinds, datetime.now(UTC), minutes * 60, key, password)
     confirmation.write(out, content)

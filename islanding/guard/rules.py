@@ -32,7 +32,8 @@ class Found:
     """What was found out before a fault: all that the rules decide by.
 
     `held` is what faults touch that are applied already; `account` is whose credentials they are; `tags` has the value
-    of the tag by resource, for those that have it; `states` those of alarms, by name. `confirmed` is a confirmation, or why there is none.
+    of the tag by resource, for those that have it; `states` those of alarms, by name. `confirmed` is a confirmation, or
+    why there is none.
     """
 
     kind: str

@@ -17,6 +17,7 @@ GROUP = "asg/"  # before the name of an Auto Scaling group, which has no id
 # The arguments of each call that changes something, which name what it changes. A call that is not here is not allowed:
 # whoever adds a fault says here what it touches. What a call makes anew has no tag yet, and is tagged by the fault.
 TOUCHES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("autoscaling", "resume_processes"): ("AutoScalingGroupName",),
     ("autoscaling", "set_desired_capacity"): ("AutoScalingGroupName",),
     ("autoscaling", "terminate_instance_in_auto_scaling_group"): ("InstanceId",),
     ("directconnect", "start_bgp_failover_test"): ("virtualInterfaceId",),
@@ -44,6 +45,7 @@ TOUCHES: dict[tuple[str, str], tuple[str, ...]] = {
     ("ec2", "start_instances"): ("InstanceIds",),
     ("ec2", "stop_instances"): ("InstanceIds",),
     ("ec2", "terminate_instances"): ("InstanceIds",),
+    ("sts", "get_caller_identity"): (),
 }
 _ID = re.compile(r"[a-z]{1,8}-[0-9a-f]{8,17}")
 
