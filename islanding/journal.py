@@ -33,6 +33,8 @@ EVENT_TYPES = frozenset(
         "watch-started",  # site, case, watch, probe, place, interval, command
         "watch-stopped",  # site, case, watch, ticks, missed
         "sample",  # site, case, watch, probe, start, end, outcome, text
+        "fault-refused",  # site, case, fault, id, target, guardrails, reason
+        "fault-stopped",  # site, case, reason: a stop condition came true, what was applied is healed
         "fault-planned",  # site, case, fault, id, target, summary
         "fault-applied",  # site, case, fault, id, start, end
         "fault-undone",  # site, case, fault, id, start, end

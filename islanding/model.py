@@ -15,6 +15,7 @@ from typing import Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from islanding.guardconf import Guardrails
 from islanding.process import Result, run
 
 
@@ -192,6 +193,7 @@ class Site(_Frozen):
     topology: Topology = Topology()
     fault_seconds: float = 600.0  # after which a fault is undone although its run still holds it
     facts: dict[str, str] = Field(default_factory=dict)  # parts and versions, deviations: printed in the report
+    guardrails: Guardrails = Guardrails()  # within which faults may touch it
 
     def place(self, name: str) -> Place:
         """The place of that name; raises KeyError with the known names."""
@@ -228,7 +230,7 @@ class Site(_Frozen):
     def save(self, path: Path) -> None:
         """Write the description where others can load it, whole or not at all."""
         temporary = path.with_suffix(".part")
-        temporary.write_text(self.model_dump_json(indent=1))
+        temporary.write_text(self.model_dump_json(indent=1, by_alias=True))
         temporary.rename(path)
 
     @classmethod

@@ -24,6 +24,7 @@ from islanding.paths import content_dir
 from islanding.probes import Probe
 from islanding.probes.of_site import SiteProbes
 from islanding.sampling import observe as observe_once
+from islanding.stopping import watching_stops
 from islanding.watching import Watch
 from islanding.watching import watch as watch_by
 
@@ -235,9 +236,11 @@ def cut(site: Site, journal: Journal) -> Callable[..., AbstractContextManager[Ap
     `with cut("service-link-down"):`, with parameters by name, or `with cut(ServiceLinkDown()):`.
     """
 
-    def hold(fault: Fault | str, *, heal_timeout: float = 60.0, **parameters: Any) -> AbstractContextManager[Applied]:
+    @contextmanager
+    def hold(fault: Fault | str, *, heal_timeout: float = 60.0, **parameters: Any) -> Iterator[Applied]:
         chosen = make(fault, **parameters) if isinstance(fault, str) else fault
-        return cut_by(site, chosen, journal, heal_timeout=heal_timeout)
+        with watching_stops(site, journal), cut_by(site, chosen, journal, heal_timeout=heal_timeout) as applied:
+            yield applied
 
     return hold
 

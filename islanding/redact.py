@@ -30,6 +30,9 @@ _BEARER = re.compile(r"(\b(?:Bearer|Basic)\s+)(?!k8s-aws-v1\.)[A-Za-z0-9._~+/=-]
 # A JSON Web Token (service accounts, OIDC): header and payload begin with the base64url of `{"`.
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*")
 
+# What a second person signed for a fault on a production site (islanding/guard/confirmation.py).
+_CONFIRMATION = re.compile(r"(islanding-confirmation-v1\.)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?")
+
 # A private key in PEM, whole or cut off before its end.
 _PRIVATE_KEY = re.compile(
     r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
@@ -46,6 +49,6 @@ _FIELD = re.compile(
 def redact(text: str) -> str:
     """Return `text` with each secret in it replaced by REDACTED; redacting twice changes nothing more."""
     text = _PRIVATE_KEY.sub(lambda m: f"{m[1]}{REDACTED}{m[2]}", text)
-    for pattern in (_EKS_TOKEN, _PRESIGNED, _SIGNATURE, _BEARER, _JWT, _FIELD):
+    for pattern in (_EKS_TOKEN, _PRESIGNED, _SIGNATURE, _BEARER, _JWT, _CONFIRMATION, _FIELD):
         text = pattern.sub(lambda m: f"{m[1] if m.re.groups else ''}{REDACTED}", text)
     return text

@@ -9,10 +9,12 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from islanding import siterules, yamldoc
+from islanding import guardconf, siterules, yamldoc
+from islanding.confmodel import Conf as _Conf
+from islanding.confmodel import pattern as _pattern
 from islanding.errors import SetupError
 from islanding.paths import content_dir
 
@@ -49,17 +51,6 @@ def _masked(text: str) -> str:
     return str(IPv4Network(text, strict=False))
 
 
-def _pattern(regex: str, words: str) -> BeforeValidator:
-    """A validator for text that must match `regex`; `words` say so to a person."""
-
-    def check(value: Any) -> str:
-        if isinstance(value, str) and re.fullmatch(regex, value, re.ASCII):
-            return value
-        raise PydanticCustomError("pattern", "{given} is not {words}", {"given": yamldoc.shown(value), "words": words})
-
-    return BeforeValidator(check)
-
-
 Address: TypeAlias = Annotated[IPv4Address, BeforeValidator(_address)]
 Network: TypeAlias = Annotated[IPv4Network, BeforeValidator(_network)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
@@ -73,11 +64,6 @@ SiteName: TypeAlias = Annotated[
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 # RFC 6793: 32 bits; 0 (RFC 7607), 65535 and 4294967295 (RFC 7300) and AS_TRANS 23456 are reserved: see siterules.
 Asn: TypeAlias = Annotated[int, Field(ge=1, le=4294967294)]
-
-
-class _Conf(BaseModel):
-    # Strict: YAML has types of its own, and `replicas: "3"` is a slip that the author wants to hear about.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Region(_Conf):
@@ -199,6 +185,7 @@ class SiteConf(_Conf):
     workload: WorkloadConf
     fault_seconds: Seconds = 600.0  # after which a fault is undone although its run still holds it
     templates: Templates = Templates()
+    guardrails: guardconf.Guardrails = guardconf.Guardrails()
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> SiteConf:
@@ -223,7 +210,7 @@ def check(document: yamldoc.Document) -> SiteConf:
         conf = SiteConf.model_validate(document.data)
     except ValidationError as error:
         mistakes += yamldoc.explain(error, document, SiteConf)
-    mistakes += siterules.mistakes(document)
+    mistakes += [*siterules.mistakes(document), *guardconf.mistakes(document)]
     if mistakes or conf is None:
         raise document.reject(mistakes)
     return conf

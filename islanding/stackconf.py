@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from islanding import siteconf, stackrules, yamldoc
+from islanding import guardconf, siteconf, stackrules, yamldoc
+from islanding.confmodel import Conf as _Conf
+from islanding.confmodel import pattern as _pattern
 from islanding.errors import SetupError
-from islanding.siteconf import Address, Network, Seconds, SiteConf, SiteName, Text, _Conf, _pattern
+from islanding.siteconf import Address, Network, Seconds, SiteConf, SiteName, Text
 from islanding.stackrules import REFERENCE
 from islanding.yamldoc import Document
 
@@ -108,6 +110,7 @@ class StacksConf(_Conf):
     fault_seconds: Seconds = 600.0  # after which a fault is undone although its run still holds it
     workload: StacksWorkload
     lab: LabConf
+    guardrails: guardconf.Guardrails = guardconf.Guardrails()
 
 
 def is_stacks(document: Document) -> bool:
@@ -123,7 +126,7 @@ def check(document: Document) -> StacksConf:
         conf = StacksConf.model_validate(document.data)
     except ValidationError as error:
         found += yamldoc.explain(error, document, StacksConf)
-    found += stackrules.mistakes(document)
+    found += [*stackrules.mistakes(document), *guardconf.mistakes(document)]
     if found or conf is None:
         raise document.reject(found)
     return conf

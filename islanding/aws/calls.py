@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from islanding.aws import recording
 from islanding.errors import IslandingError
 from islanding.model import AwsAccess, Site
 
@@ -125,6 +126,7 @@ def session(access: AwsAccess) -> Any:
 
     env = access.env
     made = botocore.session.Session(profile=env.get("AWS_PROFILE"))
+    recording.attach(made)
     for variable, setting in _SETTINGS.items():
         if variable in env:
             made.set_config_variable(setting, env[variable])

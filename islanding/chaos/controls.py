@@ -18,10 +18,15 @@ from typing import Any
 from chaoslib.exceptions import InterruptExecution
 
 from islanding import sites
+from islanding.chaos import foreign
+from islanding.chaos.actions import undo_mine
 from islanding.chaos.claims import judge
+from islanding.chaos.given import JOURNAL_KEY, SITE_KEY
 from islanding.chaos.schema import Experiment, parse_extension
 from islanding.chaos.verdict import Outcome, verdict_of
 from islanding.errors import IslandingError
+from islanding.faults._foreign import ForeignAction
+from islanding.guard import stops
 from islanding.journal import Journal, read
 from islanding.kube.current import refreshed
 from islanding.model import Site, Verdict
@@ -33,6 +38,13 @@ from islanding.watching import Watch
 
 SITE, CASE = "ISLANDING_SITE", "ISLANDING_CASE"
 FAULT_SECONDS = "ISLANDING_FAULT_SECONDS"
+__all__ = [
+    "after_activity_control",
+    "after_experiment_control",
+    "after_hypothesis_control",
+    "before_activity_control",
+    "before_experiment_control",
+]
 logger = logging.getLogger("chaostoolkit")
 
 
@@ -48,6 +60,7 @@ class Conduct:
     started: float = field(default_factory=time.monotonic)
     steady: float | None = None  # when the steady-state hypothesis was first met
     outcome: Outcome | None = None
+    begun: dict[str, foreign.Begun] = field(default_factory=dict)  # actions of others, by the activity's name
 
 
 _current: Conduct | None = None
@@ -59,7 +72,7 @@ def conduct(given: Conduct | None) -> None:
     _current = given
 
 
-def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
+def before_experiment_control(context: dict[str, Any], configuration: dict[str, Any] | None = None, **_: Any) -> None:
     """Start the watches; an experiment that cannot be watched is interrupted before anything is cut."""
     if threading.current_thread() is threading.main_thread():
         # Chaos Toolkit's own handler raises an Exception, which a Python action swallows (docs/measurements.md 9)
@@ -68,7 +81,7 @@ def before_experiment_control(context: dict[str, Any], **_: Any) -> None:
         experiment = parse_extension(context)
         case = experiment.extension
         if _current is None:
-            conduct(_find(experiment))
+            conduct(_find(experiment, configuration or {}))
         now = _current
         assert now is not None  # noqa: S101 - set in the line above
         if now.site.name != case.site:
@@ -100,11 +113,43 @@ def after_hypothesis_control(state: dict[str, Any] | None = None, **_: Any) -> N
         now.steady = time.monotonic()
 
 
+def before_activity_control(
+    context: dict[str, Any],
+    configuration: dict[str, Any] | None = None,
+    secrets: dict[str, Any] | None = None,
+    **_: Any,
+) -> None:
+    """Before an action of chaostoolkit-aws: its undo on disk, or the experiment is interrupted and it does not run."""
+    now = _current
+    if now is None or not foreign.is_concerned(context):
+        return
+    try:
+        begun = foreign.begin(now.site, now.journal, context, configuration, secrets)
+    except Exception as error:  # Chaos Toolkit swallows every other exception of a control and runs on
+        now.trouble = f"{context['name']}: {error}"
+        raise InterruptExecution(f"islanding: {now.trouble}") from error
+    if begun is not None:
+        now.begun[str(context["name"])] = begun
+
+
+def after_activity_control(context: dict[str, Any], state: dict[str, Any] | None = None, **_: Any) -> None:
+    """After such an action: it is in force."""
+    now = _current
+    begun = now.begun.pop(str(context.get("name")), None) if now else None
+    if now is not None and begun is not None:
+        foreign.ended(begun, now.journal, succeeded=(state or {}).get("status") == "succeeded")
+
+
 def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | None = None, **_: Any) -> None:
     """Stop the watches, judge the claims, write the verdict."""
     now = _current
     if now is None:
         return
+    now.trouble = now.trouble or stops.stopped(now.site.id)
+    try:
+        undo_mine(now.site, now.journal, ForeignAction.kind)  # what no rollback has undone
+    except Exception as error:  # the verdict must be written whatever happens
+        now.trouble = now.trouble or f"an action of others was not undone: {error}"
     outcome = Outcome(Verdict.INCONCLUSIVE, now.trouble)
     try:
         findings: list[Outcome] = []
@@ -131,12 +176,14 @@ def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | No
         logger.info("islanding: journal %s", now.journal.path)
 
 
-def _find(experiment: Experiment) -> Conduct:
-    """Site and journal for a plain `chaos run`."""
+def _find(experiment: Experiment, configuration: dict[str, Any]) -> Conduct:
+    """Site and journal for a plain `chaos run`: the configuration's, the environment's, or the extension's site."""
     from islanding.chaos.default_session import call  # boto3 takes half a second
 
-    name = os.environ.get(SITE) or experiment.extension.site
+    name = str(configuration.get(SITE_KEY) or os.environ.get(SITE) or experiment.extension.site)
     site = sites.load(sites.find(name))
+    if configuration.get(JOURNAL_KEY):
+        os.environ.setdefault(VARIABLE, str(configuration[JOURNAL_KEY]))
     path = journal_path()
     os.environ[VARIABLE], os.environ[SITE] = str(path), name  # the actions act on, and write to, the same
     call(site)  # actions of others act on it, too

@@ -89,6 +89,7 @@ class Extension(Part):
     requirements: tuple[str, ...] = Field(min_length=1)
     watch: tuple[WatchSpec, ...] = ()
     expect: tuple[ExpectSpec, ...] = ()
+    irreversible: Literal["accepted"] | None = None  # for actions of others that nothing can undo
     drain: float = Field(default=2.0, ge=0)  # seconds that samples in flight have to end
     fault_seconds: float | None = Field(default=None, gt=0)  # after which a fault is undone, come what may
 

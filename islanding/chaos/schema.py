@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from islanding.chaos.extension import Extension, Part
+from islanding.chaos.foreign import irreversible
 from islanding.errors import SetupError
 from islanding.yamldoc import Document, Mistake, explain, read
 
@@ -171,6 +172,17 @@ class Experiment(Part):
             raise ValueError(f"controls must have one with module {CONTROLS}: it watches and writes the verdict")
         if not self.extension.expect and self.steady_state_hypothesis is None:
             raise ValueError("nothing is claimed: give a steady-state-hypothesis, or expect in the extension")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_undone(self) -> Experiment:
+        every = [one.model_dump() for one in (*self.method, *self.rollbacks)]
+        lost = [f"{one['name']} ({one['provider']['func']})" for one in every if irreversible(one)]
+        if lost and self.extension.irreversible is None:
+            raise ValueError(
+                f"nothing undoes {', '.join(lost)}: name what it changes where it can be undone (docs/chaos.md), or"
+                " say irreversible: accepted in the extension islanding"
+            )
         return self
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from islanding.errors import ExitCode, SetupError
+from islanding.model import Site
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -20,11 +21,13 @@ def experiment_group() -> None:
 @click.argument("file", type=_FILE)
 @click.option("--site", "site_name", help="Name, id or site.json of the running site; default: the experiment's own.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), help="Folder of the run; default: runs/TIME.")
-def run_command(file: Path, site_name: str | None, folder: Path | None) -> ExitCode:
+@click.option("--dry-run", is_flag=True, help="Print what each action would call, and its inverse; change nothing.")
+def run_command(file: Path, site_name: str | None, folder: Path | None, *, dry_run: bool) -> ExitCode:
     """Run the experiment FILE on a running site; the verdict is in the journal and in the exit code."""
     import logging
 
     from islanding import sites
+    from islanding.aws import recording
     from islanding.chaos.run import run_experiment
     from islanding.chaos.schema import load_experiment
     from islanding.journal import Journal
@@ -34,7 +37,10 @@ def run_command(file: Path, site_name: str | None, folder: Path | None) -> ExitC
     experiment = load_experiment(_there(file))
     site_file = sites.find(site_name or experiment.extension.site)
     site = sites.load(site_file)
+    if dry_run:
+        return _look(file, site)
     path = journal_path(folder)
+    recording.begin(path.parent)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     outcome = run_experiment(file, site, Journal(path), site_file=site_file)
     click.echo(f"{outcome.verdict.value}: {experiment.title}")
@@ -43,6 +49,16 @@ def run_command(file: Path, site_name: str | None, folder: Path | None) -> ExitC
     click.echo(f"journal: {path}")
     codes = {Verdict.PASS: ExitCode.OK, Verdict.FAIL: ExitCode.FAILED}
     return codes.get(outcome.verdict, ExitCode.INCONCLUSIVE)
+
+
+def _look(file: Path, site: Site) -> ExitCode:
+    from islanding.chaos.dry import look
+    from islanding.kube.current import refreshed
+
+    said, passes = look(file, refreshed(site) if site.identities else site)
+    for line in said:
+        click.echo(line)
+    return ExitCode.OK if passes else ExitCode.SETUP
 
 
 @experiment_group.command("validate")

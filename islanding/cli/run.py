@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from islanding import siteconf, stackconf
+from islanding.aws import recording
 from islanding.cli.lab import SiteName
 from islanding.cli.orchestrate import Run, SiteRun
 from islanding.errors import ExitCode, SetupError
@@ -45,6 +46,7 @@ def run_command(sites: tuple[str, ...], folder: Path | None, expression: str, ro
     home = journal.parent
     if journal.exists() and journal.stat().st_size:
         raise SetupError(f"{home} holds a run already", "name another folder, or none: a new one is made")
+    recording.begin(home)
     console = Console(stderr=True)
     run = Run(home, tuple(SiteRun(name, expression, rows) for name in names))
     with LiveView(journal, console):

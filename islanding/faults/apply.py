@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from islanding import guard
 from islanding.claims import claimed
 from islanding.errors import InconclusiveError, IslandingError
 from islanding.faults import _deadline
@@ -78,6 +81,7 @@ def apply_fault(
     log.alone()
     _let_others_finish(log, heal_timeout)
     plan = fault.plan(site)
+    guard.check(site, plan, journal, held_plans(log))
     declared: Any = fault  # each fault is a dataclass
     entry = log.planned(
         id=plan.id,
@@ -190,6 +194,15 @@ def cut(
         raise
     else:
         undo_fault(applied, journal, log, heal_timeout=heal_timeout)
+
+
+def held_plans(log: UndoLog) -> list[Plan]:
+    """The plans of faults that are applied already; what cannot be read touches nothing that could be counted."""
+    held = []
+    for entry in log.read().open:
+        with suppress(ValidationError):
+            held.append(Plan.model_validate(entry.plan))
+    return held
 
 
 def _undo(applied: Applied, log: UndoLog, timeout: float) -> None:

@@ -72,6 +72,7 @@ def describe(lab: Lab) -> Site:
             env=lab.world.access.runner_environment(OPERATOR),
         ),
         fault_seconds=conf.fault_seconds,
+        guardrails=conf.guardrails,
         timers=Timers(bgp_hold=conf.bgp.hold, node_grace=conf.cluster.node_grace, eviction=conf.cluster.eviction),
         places=_places(lab, config),
         routers=tuple(_router(lab, role, name) for role, name in _ROLES.items()),

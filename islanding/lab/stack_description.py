@@ -60,6 +60,7 @@ def describe(lab: StackSite, *, inside: bool = False) -> Site:
         ),
         aws=AwsAccess(region=conf.region.name, account=conf.region.account, env=_aws_environment(lab, inside=inside)),
         fault_seconds=conf.fault_seconds,
+        guardrails=conf.guardrails,
         timers=Timers(bgp_hold=BGP_HOLD, node_grace=conf.lab.node_grace, eviction=conf.lab.eviction),
         places=_places(lab, nodes, inside=inside),
         nodes=nodes,

@@ -12,6 +12,7 @@ from islanding.probes import make
 from islanding.probes.at_place import of_place
 from islanding.probes.base import Probe
 from islanding.probes.flow_counters import addresses_of
+from islanding.sshlogin import login
 
 # What is said of a site in place of a probe's own parameters.
 FROM_SITE = {
@@ -108,7 +109,7 @@ class SiteProbes:
     def image_pull(self, image: str, node: str, *, identity: str = "", **parameters: Any) -> Probe:
         """A pull of `image`, which the node has never seen, at a node of the site, for a pod."""
         at = self.place(node)
-        name = next((one.name for one in self.site.nodes if node in (one.name, one.place)), node)
+        name = next((one.name for one in self.site.nodes if at.name in (one.name, one.place)), node)
         of_node = {"node": name, "node_enter": at.enter, "node_by_ssh": at.by_ssh}
         return make("image-pull", **{"image": image, **of_node, **self._as(identity), **parameters})
 
@@ -131,8 +132,14 @@ class SiteProbes:
         """A try to reach `host` on the internet from a place."""
         return make("egress", **{"host": host, **of_place(self.place(at)), **parameters})
 
-    def ssh(self, *hops: str, keys: tuple[str, ...], **parameters: Any) -> Probe:
-        """A login at the last of `hops` (USER@HOST) through those before it, from the user's own computer."""
+    def ssh(self, *hops: str, keys: tuple[str, ...] = (), **parameters: Any) -> Probe:
+        """A login at the last of `hops` (USER@HOST) through those before it, from the user's own computer.
+
+        Without `keys` hops are hosts of the site's SSH configuration, which says user, address and key of each.
+        """
+        if not keys and hops and "ssh_config" in self.site.facts and not any("@" in hop for hop in hops):
+            way = login(self.site, *hops)
+            hops, keys = way.hops, way.keys
         start = next((place.name for place in self.site.places if place.role == "workstation"), "")
         return make("ssh", **{"hops": hops, "keys": keys, "place": start, **parameters})
 
@@ -142,7 +149,12 @@ class SiteProbes:
         return make("flow-counters", **{**filled, **parameters})
 
     def place(self, name: str) -> Place:
-        """The place of that name, or that of the node of that name."""
+        """The place of that name, or that of the node of that name; `worker` is the first worker, whoever that is now.
+
+        An experiment cannot know the names of nodes that come and go.
+        """
+        if name == "worker" and self.site.workers and all(name != place.name for place in self.site.places):
+            return self.place(self.site.workers[0].name)
         for node in self.site.nodes:
             if name == node.name:
                 return self.place(node.place) if node.place != name else self.site.place(name)

@@ -67,9 +67,13 @@ def _client(region: str, timeout: float, env: tuple[tuple[str, str], ...]) -> An
     import boto3
     from botocore.config import Config
 
+    from islanding.aws import recording
+
     os.environ.update(env)  # the sampler is a process of its own, and botocore reads its environment
     patience = Config(connect_timeout=timeout, read_timeout=timeout, retries={"total_max_attempts": 1})
-    return boto3.client("cloudwatch", region_name=region, config=patience)
+    client = boto3.client("cloudwatch", region_name=region, config=patience)
+    recording.attach(client.meta.events)
+    return client
 
 
 def newest(datapoints: list[dict[str, Any]], window: float) -> Reading:

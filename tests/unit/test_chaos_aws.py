@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,19 @@ import chaosaws.ec2.actions as chaosaws
 import pytest
 from chaoslib.exceptions import FailedActivity
 
+from islanding.chaos import foreign
 from islanding.chaos.default_session import calling
 from islanding.chaos.run import run_experiment
-from islanding.errors import IslandingError
+from islanding.chaos.schema import load_experiment
+from islanding.chaos.verdict import Outcome
+from islanding.errors import IslandingError, SetupError
+from islanding.faults.heal import Outcome as Healing
+from islanding.faults.heal import heal
+from islanding.guardconf import DAYS, Guardrails
 from islanding.journal import Journal, read
 from islanding.lab.region.server import Region
 from islanding.model import AwsAccess, Site, Verdict
+from islanding.undo import Owner, State, UndoLog
 from tests.unit.region_support import REGION, connect, fresh_region
 from tests.unit.sites_for_tests import save_site
 
@@ -27,7 +35,7 @@ title: An instance is stopped and started
 description: By the actions of chaostoolkit-aws, as its users write them.
 controls: [{name: islanding, provider: {type: python, module: islanding.chaos.controls}}]
 runtime: {rollbacks: {strategy: always}}
-extensions: [{name: islanding, site: here, requirements: [C-12]}]
+extensions: [{name: islanding, site: here, requirements: [C-12], irreversible: accepted}]
 steady-state-hypothesis:
   title: it is there
   probes:
@@ -40,6 +48,35 @@ rollbacks:
   - {type: action, name: terminate, provider: {type: python, module: chaosaws.ec2.actions, func: terminate_instances,
      arguments: {instance_ids: [INSTANCE]}}}
 """
+
+
+STOPPED = """
+title: An instance is stopped
+description: By an action of chaostoolkit-aws, whose experiment forgets to start it.
+controls: [{name: islanding, provider: {type: python, module: islanding.chaos.controls}}]
+runtime: {rollbacks: {strategy: always}}
+configuration: {which: INSTANCE}
+extensions: [{name: islanding, site: here, requirements: [C-12]}]
+steady-state-hypothesis:
+  title: it is there
+  probes:
+    - {type: probe, name: there, tolerance: 1, provider: {type: python, module: chaosaws.ec2.probes,
+       func: count_instances, arguments: {filters: [{Name: instance-id, Values: [INSTANCE]}]}}}
+method:
+  - {type: action, name: stop, provider: {type: python, module: chaosaws.ec2.actions, func: stop_instance,
+     arguments: {instance_id: "${which}"}}}
+rollbacks:
+  - {type: action, name: nothing, provider: {type: process, path: "true"}}
+"""
+SUSPENDED = (
+    STOPPED.replace("func: stop_instance", "func: suspend_processes")
+    .replace("chaosaws.ec2.actions, func: suspend", "chaosaws.asg.actions, func: suspend")
+    .replace(
+        'arguments: {instance_id: "${which}"}',
+        "arguments: {asg_names: [workers], process_names: [Launch, AZRebalance]}",
+    )
+)
+TAG = {"Key": "islanding:faults", "Value": "allowed"}
 
 
 @pytest.fixture
@@ -79,7 +116,9 @@ def instance(region: Region) -> str:
     vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.0.0/24")["Subnet"]["SubnetId"]
     made = ec2.run_instances(ImageId=image, SubnetId=subnet, MinCount=1, MaxCount=1)
-    return str(made["Instances"][0]["InstanceId"])
+    id = str(made["Instances"][0]["InstanceId"])
+    ec2.create_tags(Resources=[id], Tags=[TAG])
+    return id
 
 
 def state(region: Region, instance: str) -> str:
@@ -123,3 +162,107 @@ def test_an_instance_that_is_not_there_fails_the_action(site: Site) -> None:
     """The site's AWS answers, with its own words."""
     with calling(site), pytest.raises((FailedActivity, Exception), match="i-1234567890abcdef0"):
         chaosaws.terminate_instances(instance_ids=["i-1234567890abcdef0"])
+
+
+def run(text: str, instance: str, site: Site, tmp_path: Path) -> tuple[Outcome, list[str]]:
+    """What an experiment came to, and the types of its events that are of faults."""
+    path = tmp_path / "stopped.yaml"
+    path.write_text(text.replace("INSTANCE", instance))
+    outcome = run_experiment(path, site, Journal(tmp_path / "journal.jsonl"))
+    events = [event.type for event in read(tmp_path / "journal.jsonl")]
+    return outcome, [one for one in events if one.startswith("fault-")]
+
+
+def entries(site: Site) -> list[tuple[str, State]]:
+    """What the undo log says."""
+    return [(entry.kind, entry.state) for entry in UndoLog.for_site(site.id).read().entries]
+
+
+def test_an_action_of_chaosaws_is_undone_by_the_undo_log(
+    region: Region, site: Site, instance: str, tmp_path: Path
+) -> None:
+    """Nobody wrote a rollback that starts it; it runs again at the end, and the journal has the fault's windows."""
+    outcome, events = run(STOPPED, instance, site, tmp_path)
+
+    assert state(region, instance) == "running"
+    assert [("foreign-action", State.UNDONE)] == entries(site)
+    assert ["fault-planned", "fault-applied", "fault-undone", "fault-healed"] == events
+    assert (outcome.verdict, outcome.reason) == (Verdict.PASS, "")
+
+
+def test_an_action_of_chaosaws_meets_the_guardrails(region: Region, site: Site, instance: str, tmp_path: Path) -> None:
+    """Without the tag it does not run, nothing is written down, and the verdict says which guardrail it was."""
+    connect(region, "ec2").delete_tags(Resources=[instance], Tags=[TAG])
+    outcome, events = run(STOPPED, instance, site, tmp_path)
+
+    assert state(region, instance) == "running"
+    assert ([], ["fault-refused"]) == (entries(site), events)
+    assert f"guardrail tag: {instance} has no tag" in outcome.reason
+
+
+def test_a_killed_run_leaves_an_action_that_heal_undoes(region: Region, site: Site, instance: str) -> None:
+    """The record alone is enough: another process starts the instance."""
+    journal = Journal(Path(site.folder) / "journal.jsonl")
+    provider = {"module": "chaosaws.ec2.actions", "func": "stop_instances", "arguments": {"instance_ids": [instance]}}
+    begun = foreign.begin(site, journal, {"name": "stop", "type": "action", "provider": provider}, {}, {})
+    assert begun is not None
+    connect(region, "ec2").stop_instances(InstanceIds=[instance])
+    log = UndoLog.for_site(site.id)
+    log.path.write_text(log.path.read_text().replace(f'"started": {Owner.me().started}', '"started": 1'))
+    [done] = heal(site.id)
+
+    assert (Healing.HEALED, "running") == (done.outcome, state(region, instance)), done.text
+
+
+def test_processes_of_a_group_are_resumed_but_for_those_that_were_suspended(
+    region: Region, site: Site, instance: str, tmp_path: Path
+) -> None:
+    """What was suspended before stays so: only the difference comes back."""
+    ec2, autoscaling = connect(region, "ec2"), connect(region, "autoscaling")
+    subnet = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["SubnetId"]
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    autoscaling.create_launch_configuration(LaunchConfigurationName="w", ImageId=image, InstanceType="t3.small")
+    autoscaling.create_auto_scaling_group(
+        AutoScalingGroupName="workers", LaunchConfigurationName="w", MinSize=0, MaxSize=1, DesiredCapacity=0,
+        VPCZoneIdentifier=subnet, Tags=[{**TAG, "PropagateAtLaunch": True}],
+    )  # fmt: skip
+    autoscaling.suspend_processes(AutoScalingGroupName="workers", ScalingProcesses=["Launch"])
+    _, events = run(SUSPENDED, instance, site, tmp_path)
+    [group] = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+
+    assert ["Launch"] == [one["ProcessName"] for one in group["SuspendedProcesses"]]
+    assert ["fault-planned", "fault-applied", "fault-undone", "fault-healed"] == events
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "module: chaosaws.ec2.actions, func: terminate_instances, arguments: {instance_ids: [INSTANCE]}",
+        "module: chaosaws.ec2.actions, func: stop_instance, arguments: {az: ap-northeast-1a}",
+        "module: chaosaws.rds.actions, func: stop_db_instance, arguments: {db_instance_identifier: x}",
+    ],
+)
+def test_what_nothing_undoes_is_refused_unless_it_is_accepted(tmp_path: Path, action: str) -> None:
+    """An unknown inverse, and one of something chosen by chance: the action is named; the experiment can accept it."""
+    method = 'module: chaosaws.ec2.actions, func: stop_instance,\n     arguments: {instance_id: "${which}"}'
+    path = tmp_path / "e.yaml"
+    path.write_text(STOPPED.replace(method, action))
+    with pytest.raises(SetupError, match=r"nothing undoes stop \(\w+\).*irreversible: accepted"):
+        load_experiment(path)
+
+    path.write_text(path.read_text().replace("[C-12]}", "[C-12], irreversible: accepted}"))
+    assert load_experiment(path).extension.irreversible == "accepted"
+
+
+def test_what_is_accepted_still_meets_account_and_hours(
+    region: Region, site: Site, instance: str, tmp_path: Path
+) -> None:
+    """Irreversible is accepted, but not at this time: nothing is terminated."""
+    other = DAYS[(datetime.now(UTC).weekday() + 3) % 7]
+    hours = {"days": [other], "from": "00:00", "to": "23:59", "zone": "UTC"}
+    shut = site.model_copy(update={"guardrails": Guardrails.model_validate({"hours": hours})})
+    text = EXPERIMENT.replace("func: stop_instance,", "func: terminate_instance,")
+    outcome, events = run(text, instance, shut, tmp_path)
+
+    assert (state(region, instance), events) == ("running", ["fault-refused"] * 2)
+    assert "guardrail hours" in outcome.reason

@@ -71,6 +71,29 @@ def test_a_place_is_named_as_place_or_as_node(probes: SiteProbes) -> None:
         probes.make("egress", host="198.51.100.10", at="worker-9")
 
 
+def test_an_experiment_names_a_worker_without_its_name(probes: SiteProbes) -> None:
+    """Nodes that come and go have no names that a file could hold: `worker` is one of those there are now."""
+    by_role = probes.make("image-pull", image="r/app:v1", node="worker", identity="operator")
+    by_name = probes.make("image-pull", image="r/app:v1", node="ip-10-0-2-9", identity="operator")
+
+    assert by_role == by_name
+    assert probes.make("egress", host="h", at="worker") == probes.make("egress", host="h", at="worker-1")
+
+
+def test_hosts_of_the_sites_ssh_configuration_need_no_keys(probes: SiteProbes, tmp_path: Path) -> None:
+    """User, address and key of each hop are those that ssh itself would take."""
+    config = tmp_path / "config"
+    config.write_text(
+        "Host bastion\n  HostName 203.0.113.20\nHost operator\n  HostName 10.0.1.5\n"
+        "Host *\n  User ec2-user\n  IdentityFile /key\n"
+    )
+    site = probes.site.model_copy(update={"facts": {"ssh_config": str(config)}})
+    login = SiteProbes(site).make("ssh", hops=["bastion", "operator"])
+
+    hops = ("ec2-user@203.0.113.20", "ec2-user@10.0.1.5")
+    assert fields(login, "place", "hops", "keys") == ("desk", hops, ("/key",))
+
+
 def test_a_pull_knows_its_node_and_where_its_log_is(probes: SiteProbes) -> None:
     """kubectl runs as the operator, the pod is pinned to the node, the log is read at the instance."""
     pull = probes.make("image-pull", image="r/app:v1", node="worker-1", identity="operator")
@@ -107,7 +130,7 @@ def test_logins_start_at_the_users_own_computer(probes: SiteProbes) -> None:
         ("image-pull", {"image": "a"}, "image-pull probe: missing 1 required positional argument: 'node'"),
         ("egress", {"host": "a"}, "'at'"),
         ("aws-call", {"args": ("ec2", "x")}, "'at'"),
-        ("ssh", {"hops": ("a@b",)}, "'keys'"),
+        ("ssh", {"hops": ("a@b",)}, "1 hops and 0 keys"),
     ],
 )
 def test_what_is_missing_is_named(probes: SiteProbes, kind: str, parameters: dict[str, Any], says: str) -> None:

@@ -118,3 +118,22 @@ def test_what_faults_may_touch_says_so(closed: Plan) -> None:
     mark = {"Key": "islanding:faults", "Value": "allowed", "PropagateAtLaunch": True}
 
     assert mark in group.properties["Tags"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "marked"),
+    [
+        ("AWS::EC2::VPC", {"ClosedVpc"}),
+        ("AWS::EC2::VPCPeeringConnection", {"Peering"}),
+        ("AWS::EC2::Subnet", {"FirstWorkerSubnet", "SecondWorkerSubnet"}),
+        ("AWS::EC2::RouteTable", {"BastionRoutes", "OperatorRoutes", "WorkerRoutes"}),
+        ("AWS::EC2::SecurityGroup", {"BastionGroup", "EndpointGroup", "ControlPlaneGroup", "NodeGroup"}),
+        ("AWS::EC2::VPCEndpoint", {"S3Endpoint", "Ec2Endpoint", "RegistryApiEndpoint", "RegistryEndpoint"}),
+        ("AWS::EC2::Instance", set()),
+    ],
+)
+def test_each_thing_that_a_fault_touches_is_marked(closed: Plan, type_: str, marked: set[str]) -> None:
+    """What cases break bears the mark, and nothing else does: the machines that lead people in are not broken."""
+    mark = {"Key": "islanding:faults", "Value": "allowed"}
+
+    assert marked == {one.id for one in closed.of(type_) if mark in one.properties.get("Tags", [])}

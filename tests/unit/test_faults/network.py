@@ -178,7 +178,9 @@ def _build(ec2: Any, autoscaling: Any) -> dict[str, str]:
     autoscaling.create_auto_scaling_group(
         AutoScalingGroupName="workers", LaunchConfigurationName="workers", MinSize=2, MaxSize=3, DesiredCapacity=2,
         VPCZoneIdentifier=",".join(subnets),
+        Tags=[{"Key": "islanding:faults", "Value": "allowed", "PropagateAtLaunch": True}],
     )  # fmt: skip
+    ec2.create_tags(Resources=list(ids.values()), Tags=[{"Key": "islanding:faults", "Value": "allowed"}])
     return ids
 
 

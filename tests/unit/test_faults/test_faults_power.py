@@ -35,6 +35,7 @@ def test_an_instance_is_stopped_and_started_again(bench: Bench, endpoint: str, m
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.0.0/24")["Subnet"]["SubnetId"]
     made = ec2.run_instances(ImageId="ami-12c6146b", SubnetId=subnet, MinCount=1, MaxCount=1)
     instance = made["Instances"][0]["InstanceId"]
+    ec2.create_tags(Resources=[instance], Tags=[{"Key": "islanding:faults", "Value": "allowed"}])
     node = bench.site.nodes[0].model_copy(update={"instance_id": instance})
     access = AwsAccess(region="us-west-2", account="123456789012", env=env)
     site = bench.site.model_copy(update={"aws": access, "nodes": (node,)})

@@ -1,0 +1,183 @@
+"""The generated IAM policies: what they allow is what is really called, no more and no less."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from click.testing import CliRunner
+
+from islanding import faults
+from islanding.aws import calls, leastprivilege, needs, recording
+from islanding.cli import main
+from islanding.errors import ExitCode
+from islanding.faults.apply import apply_fault, undo_fault
+from islanding.paths import content_dir
+from tests.unit.test_faults.network import Network, closed_network
+
+# Each fault in the ways in which it is planned differently.
+WAYS: dict[str, list[dict[str, Any]]] = {
+    "endpoint-policy-narrowed": [{"service": "s3"}],
+    "endpoint-private-dns-off": [{"service": "ecr.api"}],
+    "endpoint-removed": [{"service": "s3"}, {"service": "ecr.dkr"}],
+    "endpoint-route-table-removed": [{}],
+    "group-scaled": [{}],
+    "instance-terminated": [{}, {"instance_id": "<member>"}],
+    "peering-deleted": [{}],
+    "route-removed": [{"destination": "10.8.0.0/16"}],
+    "security-group-rule-revoked": [{"group": "endpoint"}, {"group": "worker", "direction": "egress"}],
+    "subnet-nacl-cut": [{}],
+    "vpc-dns-attribute-off": [{}],
+}
+# Called where a peering has options, which the Region's are made without; a node's power needs a node, see below.
+ONLY_SOMETIMES = {"peering-deleted": {"ec2:ModifyVpcPeeringConnectionOptions"}}
+POWER = {"ec2:DescribeInstances", "ec2:StartInstances", "ec2:StopInstances"}
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A closed network whose clients' calls are recorded."""
+    with pytest.MonkeyPatch.context() as patch, closed_network(tmp_path_factory.mktemp("calls"), patch) as made:
+        plain = calls.client
+
+        def recorded(access: Any, service: str) -> Any:
+            client = plain(access, service)
+            recording.attach(client.meta.events)
+            return client
+
+        patch.setattr(calls, "client", recorded)
+        yield made
+
+
+def test_every_fault_that_calls_aws_is_in_the_table() -> None:
+    """All of the table's kinds are faults, and each is tried below or named as one that is not."""
+    assert set(needs.FAULTS) <= set(faults.names())
+    assert {*WAYS, "node-powered-off"} == set(needs.FAULTS)
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_fault_is_allowed_what_it_calls_and_nothing_else(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Planned, judged, applied and undone: the record of its calls is its line of the table, and the guardrails'."""
+    members = network.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]["Instances"]
+    monkeypatch.setenv(recording.VARIABLE, str(tmp_path / recording.NAME))
+    for way in WAYS[kind]:
+        params = {key: members[0]["InstanceId"] if value == "<member>" else value for key, value in way.items()}
+        undo_fault(apply_fault(network.site, faults.make(kind, **params), network.bench.journal), None)
+
+    called = {":".join(one) for one in recording.read(tmp_path / recording.NAME)}
+    allowed = needs.of_faults([kind]) - set(needs.STOPS)
+    assert set() == called - allowed
+    assert allowed - called <= ONLY_SOMETIMES.get(kind, set()) | {"ec2:DescribeTags"}
+
+
+def test_powering_a_node_off_calls_what_its_plan_says() -> None:
+    """The steps of its plan are literal: they are read from the source."""
+    source = (Path(faults.__file__).parent / "node_powered_off.py").read_text()
+    power = (Path(faults.__file__).parent / "_boot.py").read_text()
+    named = set(re.findall(r'"((?:describe|start|stop)_instances)"', source + power))
+
+    assert POWER == set(needs.FAULTS["node-powered-off"])
+    assert named <= {xform_name(one.partition(":")[2]) for one in POWER}
+
+
+def test_every_operation_of_the_tables_is_one_of_aws() -> None:
+    """A misspelt operation would allow nothing: each is in botocore's model of its service."""
+    session = botocore.session.get_session()
+    own = {one for _, more in needs.SUITES.values() for one in more}
+    every = needs.reading() | needs.of_faults(needs.FAULTS) | own
+
+    models = {service: session.get_service_model(service) for service in {one.partition(":")[0] for one in every}}
+    assert [] == [one for one in every if one.partition(":")[2] not in models[one.partition(":")[0]].operation_names]
+
+
+@pytest.mark.parametrize("suite", [path.name for path in content_dir("suites").iterdir() if path.is_dir()])
+def test_a_suite_is_allowed_what_its_cases_name(suite: str) -> None:
+    """Each call and each fault that stands in a suite's sources is allowed by its policy."""
+    if suite.startswith(("_", ".")):
+        pytest.skip("no suite")
+    found, kinds = set(), set()
+    for path in (content_dir("suites") / suite).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and node.value in faults.names():
+                kinds.add(str(node.value))
+            words = _words(node)
+            if len(words) >= 2 and all(isinstance(word, str) for word in words[:2]):
+                found.add((words[0], words[1]))
+    allowed = {
+        (service, xform_name(operation))
+        for service, _, operation in (one.partition(":") for one in needs.of_suite(suite))
+    }
+
+    assert set() == found - allowed
+    assert kinds & set(needs.FAULTS) <= set(needs.SUITES[suite][0])
+
+
+def _words(node: ast.AST) -> list[Any]:
+    """The literal arguments of a call of `call`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "call":
+        return [one.value for one in node.args if isinstance(one, ast.Constant)]
+    return []
+
+
+def run(*words: str) -> Any:
+    """The command's result."""
+    return CliRunner().invoke(main, ["iam-policy", *words])
+
+
+def test_a_read_only_policy_changes_nothing() -> None:
+    """No action of it is more than a look, and IAM's own names stand where they differ from the operations'."""
+    document = json.loads(run("--read-only").stdout)
+    [statement] = document["Statement"]
+
+    assert all(re.fullmatch(r"\w+:(Describe|Get|List)\w+", one) for one in statement["Action"])
+    assert "s3:ListAllMyBuckets" in statement["Action"]
+    assert "s3:ListBuckets" not in statement["Action"]
+
+
+def test_tags_may_be_given_only_to_what_is_made() -> None:
+    """A fault that puts an endpoint back tags it as it makes it, and may mark nothing else as allowed."""
+    document = json.loads(run("--fault", "endpoint-removed", "--region", "eu-central-1").stdout)
+    by_sid = {one["Sid"]: one for one in document["Statement"]}
+
+    assert ["ec2:CreateVpcEndpoint", "ec2:DeleteVpcEndpoints"] == by_sid["Change"]["Action"]
+    assert {"ec2:CreateAction": ["CreateVpcEndpoint"], "aws:RequestedRegion": "eu-central-1"} == by_sid[
+        "TagWhatIsMade"
+    ]["Condition"]["StringEquals"]
+    assert ["sts:GetCallerIdentity"] == by_sid["ReadAnywhere"]["Action"]
+    assert "Condition" not in by_sid["ReadAnywhere"]
+
+
+def test_a_run_is_compared_with_its_policy(tmp_path: Path) -> None:
+    """What was called and is not allowed fails, and what is allowed and was never called is told."""
+    record = tmp_path / "calls.jsonl"
+    record.write_text('{"service": "ec2", "operation": "DeleteVpc"}\n{"service": "ec2", "operation": "DescribeTags"}\n')
+    result = run("--fault", "route-removed", "--check", str(record))
+
+    assert ExitCode.FAILED == result.exit_code
+    assert "called and not allowed: ec2:DeleteVpc\n" in result.output
+    assert "allowed and never called: cloudwatch:DescribeAlarms, ec2:CreateRoute" in result.output
+    record.write_text('{"service": "ec2", "operation": "DescribeTags"}\n')
+    assert ExitCode.OK == run("--fault", "route-removed", "--check", str(record)).exit_code
+    record.write_text("nonsense")
+    assert "is no record of calls" in run("--check", str(record)).output
+
+
+def test_mistakes_are_named() -> None:
+    """An unknown fault or suite is answered with those there are."""
+    assert "there is no fault nonsense" in run("--fault", "nonsense").output
+    assert "suites: access, egress" in run("--suite", "nonsense").output
+    assert "--read-only is for no fault" in run("--read-only", "--fault", "route-removed").output
+
+
+def test_the_smallest_policy_has_no_empty_statement() -> None:
+    """What needs nothing gives no statement without actions, which IAM would refuse."""
+    assert [] == leastprivilege.policy([])["Statement"]
