@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from chaoslib import substitute
@@ -16,7 +16,7 @@ from chaoslib import substitute
 from islanding import guard
 from islanding.faults import Plan
 from islanding.faults._foreign import MENDING, ForeignAction, has_inverse, is_foreign, unknown
-from islanding.faults.apply import MAX_SECONDS, held_plans, site_file
+from islanding.faults.apply import arm, held_plans, record
 from islanding.journal import Journal
 from islanding.model import Site
 from islanding.stopping import leave_stops, watch_stops
@@ -71,16 +71,13 @@ def begin(
     fault = _fault(module, func, arguments)
     watch_stops(site, journal)  # until it is undone
     try:
-        guard.check(site, plan, journal, held_plans(log))
-        log.planned(
-            id=plan.id,
-            kind=plan.kind,
-            params=asdict(fault),
-            plan=plan.model_dump(mode="json"),
-            site_id=site.id,
-            site_file=site_file(site),
-            max_seconds=MAX_SECONDS,
-        )
+        log.alone()
+        entry = record(site, fault, plan, journal, log)
+        try:
+            arm(site, plan, entry, log)
+        except BaseException:
+            log.mark(plan.id, State.UNDONE, "nothing was applied")
+            raise
     except BaseException:
         leave_stops(site.id)
         raise

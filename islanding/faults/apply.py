@@ -18,6 +18,7 @@ from islanding.faults import _deadline
 from islanding.faults._fault import Fault, Health
 from islanding.faults._plan import FaultError, NotHealed, ObjectGone, Plan
 from islanding.faults._shield import shielded
+from islanding.guard import stops
 from islanding.journal import Journal
 from islanding.model import Site
 from islanding.sites import site_is_alive
@@ -81,21 +82,10 @@ def apply_fault(
     log.alone()
     _let_others_finish(log, heal_timeout)
     plan = fault.plan(site)
-    guard.check(site, plan, journal, held_plans(log))
-    declared: Any = fault  # each fault is a dataclass
-    entry = log.planned(
-        id=plan.id,
-        kind=plan.kind,
-        params=asdict(declared),
-        plan=plan.model_dump(mode="json"),
-        site_id=site.id,
-        site_file=site_file(site),
-        max_seconds=site.fault_seconds if max_seconds is None else max_seconds,
-    )
+    entry = record(site, fault, plan, journal, log, max_seconds)
     start = time.monotonic()
     try:
-        spawn.ensure(site.id, log.path)
-        _deadline.write(site, plan, entry.deadline)
+        arm(site, plan, entry, log)
         journal.append("fault-planned", fault=plan.kind, id=plan.id, target=plan.target, summary=plan.summary)
         start = time.monotonic()
         fault.apply(site, plan)
@@ -114,6 +104,32 @@ def apply_fault(
             error.add_note(f"and undoing it failed: {left}")
         raise
     return Applied(site, fault, plan, start, end)
+
+
+def record(
+    site: Site, fault: Fault, plan: Plan, journal: Journal, log: UndoLog, max_seconds: float | None = None
+) -> Entry:
+    """Let the guardrails judge a plan and put its undo on disk; nothing is changed yet.
+
+    Raises Refused, and UndoLogError when the undo log cannot be written.
+    """
+    guard.check(site, plan, journal, held_plans(log))
+    declared: Any = fault  # each fault is a dataclass
+    return log.planned(
+        id=plan.id,
+        kind=plan.kind,
+        params=asdict(declared),
+        plan=plan.model_dump(mode="json"),
+        site_id=site.id,
+        site_file=site_file(site),
+        max_seconds=site.fault_seconds if max_seconds is None else max_seconds,
+    )
+
+
+def arm(site: Site, plan: Plan, entry: Entry, log: UndoLog) -> None:
+    """See to it that a watchdog stands and the deadline is on what will be changed; raises IslandingError if not."""
+    spawn.ensure(site.id, log.path)
+    _deadline.write(site, plan, entry.deadline)
 
 
 def undo_fault(
@@ -142,6 +158,8 @@ def undo_fault(
             if not until_healed.enter_context(claimed(log.path, plan.id, timeout=heal_timeout)):
                 raise NotHealed(f"{plan.kind} ({plan.target}) is being undone by another process", KEPT)
             before = _ended(log, plan.id)
+            stopped = before is not None and bool(stops.stopped(site.id))
+            journal = None if stopped else journal  # who stopped the run has written it
             if not before:  # what somebody has undone already must not be undone again: a later fault may be in force
                 note(State.UNDOING)
                 _undo(applied, log, heal_timeout)
@@ -157,7 +175,7 @@ def undo_fault(
         journal.append("fault-healed", fault=plan.kind, id=plan.id, target=plan.target, seconds=seconds)
     if trouble:
         raise trouble[0]
-    if before:
+    if before and not stopped:  # a run that was stopped says so itself
         raise EndedEarly(
             f"{plan.kind} ({plan.target}) was ended while its run still held it, by {before.by or 'somebody else'}",
             "when it is meant to last longer, give the cut more `max_seconds`",

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import islanding
 from islanding.errors import IslandingError
 from islanding.paths import state_dir
 from islanding.sites import process_is_alive
@@ -80,7 +79,7 @@ def _free_lock(log: Path) -> Iterator[int | None]:
 
 def _start(site_id: str, log: Path, lock: int) -> None:
     told, tells = os.pipe2(os.O_CLOEXEC)
-    package = Path(islanding.__file__).parent.parent
+    package = Path(__file__).parents[2]
     path = os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])])
     argv = [sys.executable, "-m", "islanding.watchdog", site_id, str(log), str(lock), str(tells)]
     with words_path(log).open("ab") as words:
