@@ -12,6 +12,7 @@ from typing import Any
 from islanding.errors import IslandingError
 from islanding.faults._fault import Fault, Health
 from islanding.faults._plan import FaultError, NotHealed, Plan
+from islanding.faults._revert import timed
 from islanding.faults._shield import shielded
 from islanding.journal import Journal
 from islanding.model import Site
@@ -66,7 +67,7 @@ def apply_fault(
     cannot be planned or applied, and UndoLogError (nothing was applied then) when the undo log cannot be written.
     """
     log = log or UndoLog.for_site(site.id)
-    plan = fault.plan(site)
+    plan = timed(site, fault.plan(site), max_seconds)
     declared: Any = fault  # each fault is a dataclass
     log.planned(
         id=plan.id,
