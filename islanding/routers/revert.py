@@ -25,7 +25,7 @@ setsid sh -c 'sleep "$1"; eval "$2"' "islanding-revert-$1" "$2" "$3" </dev/null 
 _DISARM = f"""
 if {_SYSTEMD}; then systemctl stop "islanding-revert-$1.timer" 2>/dev/null; fi
 for found in $(grep -lzx "islanding-revert[-]$1" /proc/[0-9]*/cmdline 2>/dev/null); do
-  pid=${{found#/proc/}}; kill -TERM -- "-${{pid%/cmdline}}" 2>/dev/null
+  pid=${{found#/proc/}}; kill -s TERM -- "-${{pid%/cmdline}}" 2>/dev/null
 done
 exit 0
 """

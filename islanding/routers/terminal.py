@@ -13,6 +13,7 @@ from islanding.routers.driver import RouterError, Terminal
 
 _KINDS = {"ios-xe": "cisco_xe", "junos": "juniper_junos"}  # our names, netmiko's
 _TIMEOUT = 60.0  # seconds for one command: a commit of a large configuration takes tens of them
+_LONGEST_IOS = 120  # minutes: "configure terminal revert timer", Cisco IOS configuration fundamentals
 # What IOS says of a line that it does not take; log lines (%SYS-5-CONFIG_I) begin alike and are none.
 _REFUSED_IOS = re.compile(r"^% ?(?![A-Z0-9_]+-\d-)\S.*$", re.MULTILINE)
 _REFUSED_JUNOS = re.compile(r"^\s*(?:error|syntax error|unknown command|missing argument)\b.*$", re.MULTILINE)
@@ -99,6 +100,9 @@ class _IosXe(_Line):
     """Lines take effect as they are entered; a revert timer takes them all back."""
 
     def _configure(self, line: Any, lines: Sequence[str], minutes: int, *, confirm: bool) -> None:
+        if minutes > _LONGEST_IOS:
+            longest = f"{_LONGEST_IOS} minutes at most"
+            raise RouterError(f"{self.name} takes a change back after {longest}", "give the fault less `max_seconds`")
         enter = f"configure terminal revert timer {minutes}" if minutes else "configure terminal"
         said = line.send_command(enter, expect_string=r"#\s*$", read_timeout=_TIMEOUT, strip_prompt=False)
         if not line.check_config_mode():
