@@ -12,6 +12,13 @@ from collections.abc import Iterable, Sequence
 
 from islanding.routers.driver import Lines, Work
 
+# A command may have come from outside the router's PID namespace, as it does in the lab. The /proc that it finds then
+# does not know it: it goes in, so that the timer ends with the router, and is found again by its name.
+_INSIDE = """
+script=$1; shift
+[ -e /proc/self ] || exec nsenter --pid=/proc/1/ns/pid -- sh -c "$script" sh "$@"
+exec sh -c "$script" sh "$@"
+"""
 # Process 1 is looked at, too: a network namespace that sees its host's /run must not give its timer to the host.
 _SYSTEMD = '[ -d /run/systemd/system ] && [ "$(cat /proc/1/comm)" = systemd ] && command -v systemd-run >/dev/null 2>&1'
 _ARM = f"""
@@ -37,22 +44,26 @@ grep -lzxq "islanding-revert[-]$1" /proc/[0-9]*/cmdline 2>/dev/null
 
 def arm(id: str, seconds: float, script: str) -> tuple[str, ...]:
     """The command that has `script` run by the router in `seconds`, unless it is disarmed before."""
-    return ("sh", "-c", _ARM, "sh", id, f"{max(1, round(seconds))}", script)
+    return _inside(_ARM, id, f"{max(1, round(seconds))}", script)
 
 
 def disarm(id: str) -> tuple[str, ...]:
     """The command that takes the timer away; it succeeds when there is none, or when it has run."""
-    return ("sh", "-c", _DISARM, "sh", id)
+    return _inside(_DISARM, id)
 
 
 def is_armed(id: str) -> tuple[str, ...]:
     """The command that succeeds while the timer is there."""
-    return ("sh", "-c", _IS_ARMED, "sh", id)
+    return _inside(_IS_ARMED, id)
 
 
 def script(undo: Iterable[Work], shell: Sequence[str]) -> str:
     """A shell script that does the work of an inverse, each piece even if another fails; `shell` is FRR's, there."""
     return "\n".join(["PATH=$PATH:/usr/sbin:/sbin", *(_line(work, shell) for work in undo)])
+
+
+def _inside(text: str, *words: str) -> tuple[str, ...]:
+    return ("sh", "-c", _INSIDE, "sh", text, *words)
 
 
 def _line(work: Work, shell: Sequence[str]) -> str:

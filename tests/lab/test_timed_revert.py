@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,32 @@ def test_a_router_takes_the_change_back_itself(lab: Lab, site: Site, kind: str) 
     assert "Established" == neighbor(site, session).state
     assert DEADLINE <= healed - armed + 0.5
     assert before == condition(site)
+
+
+def test_a_timer_ends_with_its_pid_namespace(tmp_path: Path) -> None:
+    """Set from outside, as the lab's routers are reached, it is found, lives and dies inside."""
+    done = tmp_path / "done"
+    inside = subprocess.Popen(["unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "sleep", "60"])
+    children = Path(f"/proc/{inside.pid}/task/{inside.pid}/children")
+    first = wait_until("its first process", lambda: children.read_text().split(), timeout=5)[0]
+    wait_until("its /proc", lambda: "sleep" in Path(f"/proc/{first}/comm").read_text(), timeout=5)
+    enter = ["nsenter", f"--mount=/proc/{first}/ns/mnt", "--"]
+
+    def there(argv: tuple[str, ...]) -> bool:
+        return subprocess.run([*enter, *argv], check=False, timeout=10).returncode == 0
+
+    set_twice = [there(revert.arm(id, 60, f"touch {done}")) for id in ("aaa111", "bbb222")]
+    during = [there(revert.is_armed(id)) for id in ("aaa111", "bbb222")]
+    outside = subprocess.run(revert.is_armed("aaa111"), check=False).returncode == 0
+    stopped = there(revert.disarm("aaa111")), there(revert.is_armed("aaa111")), there(revert.is_armed("bbb222"))
+    inside.kill()
+    inside.wait(timeout=5)
+    wait_until("the end of all", lambda: not Path(f"/proc/{first}").exists(), timeout=5)
+    left = subprocess.run(revert.is_armed("bbb222"), check=False).returncode == 0
+
+    assert (set_twice, during, stopped) == ([True, True], [True, True], (True, False, True))
+    assert outside  # this machine's /proc shows those of the namespaces within it
+    assert not left
 
 
 def test_an_undone_fault_leaves_no_timer(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -110,6 +110,26 @@ def test_a_revert_timer_without_an_archive_is_refused_before_anything_is_changed
     assert (fake.typed[-1], fake.unexpected) == ("configure terminal revert timer 10", [])
 
 
+def test_undoing_what_the_timer_has_taken_back_is_no_error(bench: Bench, tmp_path: Path, start: Start) -> None:
+    """There is nothing left to confirm, and nothing wrong."""
+    fake = start("ios-xe-login", "ios-xe-late")
+    site = site_of(bench, tmp_path, fake, *KINDS[0])
+    lines = ["router bgp 65000", "no neighbor 169.254.10.1 shutdown"]
+    terminal.terminal_of(site.routers[0]).configure(lines, minutes=0, confirm=True)
+
+    assert (fake.unexpected, fake.finished()) == ([], True)
+
+
+def test_ios_xe_waits_two_hours_at_most(bench: Bench, tmp_path: Path, start: Start) -> None:
+    """A deadline that its timer cannot hold is refused before anything is changed."""
+    fake = start("ios-xe-login", "ios-xe-late")
+    line = terminal.terminal_of(site_of(bench, tmp_path, fake, *KINDS[0]).routers[0])
+    with pytest.raises(RouterError, match="after 120 minutes at most"):
+        line.configure(["interface x", "shutdown"], minutes=121, confirm=False)
+
+    assert not [one for one in fake.typed if one.startswith("configure")]
+
+
 @pytest.mark.parametrize(
     ("driver", "dialogue", "says"),
     [
