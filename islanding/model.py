@@ -66,6 +66,18 @@ class Place(_Frozen):
         return run(self.argv(command), stdin=stdin, timeout=timeout, check=check, host=self.name)
 
 
+class RouterLogin(_Frozen):
+    """How a router that is no Linux machine is reached by SSH; the secret itself is never in a site's description."""
+
+    host: str
+    port: int = 22
+    user: str
+    password_variable: str = ""  # environment variable that holds the password
+    key_file: str = ""
+    known_hosts: str = ""  # file; empty: the user's own
+    ssh_config: str = ""  # OpenSSH's configuration with the hops that lead there
+
+
 class Router(_Frozen):
     """A BGP router under the site's control; `driver` says how it is spoken to."""
 
@@ -73,7 +85,9 @@ class Router(_Frozen):
     role: RouterRole
     asn: int
     place: str  # name of the Place at which its commands run
-    vtysh: tuple[str, ...]  # the whole argument vector of its FRR shell from this machine, without -c
+    vtysh: tuple[str, ...] = ()  # the whole argument vector of its FRR shell from this machine, without -c
+    driver: Literal["frr", "ios-xe", "junos"] = "frr"
+    login: RouterLogin | None = None  # of the others
 
 
 class Session(_Frozen):

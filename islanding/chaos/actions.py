@@ -51,6 +51,7 @@ __all__ = [
     "remove_route",
     "revoke_security_group_rules",
     "scale_group",
+    "start_vif_failover_test",
     "switch_private_dns_off",
     "switch_vpc_dns_off",
     "take_interface_down",
@@ -109,6 +110,15 @@ def reboot_node(node: str) -> str:
 def power_off_node(node: str) -> str:
     """Stop a node's instance by force."""
     return _apply("node-powered-off", node=node)
+
+
+@activity
+def start_vif_failover_test(
+    virtual_interface_id: str = "", bgp_peers: list[str] | None = None, minutes: int = 10
+) -> str:
+    """Have AWS take the BGP sessions of a Direct Connect virtual interface down, for `minutes` at most."""
+    where = {"virtual_interface_id": virtual_interface_id, "bgp_peers": bgp_peers or []}
+    return _apply("vif-failover-test", minutes=minutes, **where)
 
 
 @activity

@@ -33,6 +33,7 @@ from islanding.faults.security_group_rule_revoked import SecurityGroupRuleRevoke
 from islanding.faults.service_link_down import ServiceLinkDown
 from islanding.faults.silent_drop import SilentDrop
 from islanding.faults.subnet_nacl_cut import SubnetNaclCut
+from islanding.faults.vif_failover_test import VifFailoverTest
 from islanding.faults.vpc_dns_attribute_off import VpcDnsAttributeOff
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "ServiceLinkDown",
     "SilentDrop",
     "SubnetNaclCut",
+    "VifFailoverTest",
     "VpcDnsAttributeOff",
     "make",
     "names",
@@ -80,6 +82,7 @@ _FAULTS: dict[str, type[Fault]] = {
         RouteRemoved,
         SecurityGroupRuleRevoked,
         SubnetNaclCut,
+        VifFailoverTest,
         VpcDnsAttributeOff,
         InterfaceDown,
         LocalGatewayDown,

@@ -5,30 +5,23 @@ from __future__ import annotations
 from islanding.faults._fault import Health
 from islanding.faults._plan import Command, run_as_root
 from islanding.model import Site
-
-# Before connection tracking (-200) on the way in, after address translation (100) on the way out: what is dropped is
-# what is on the wire, and connections already tracked are cut too. Priorities: nft(8), "standard priority names".
-_FIRST, _LAST = -300, 300
+from islanding.routers import nft
 
 
 def table_name(id: str) -> str:
     """The table's name for a fault id."""
-    return f"islanding_{id}"
+    return nft.table_name(id)
 
 
 def drop_table(place: str, table: str, *, incoming: list[str], outgoing: list[str]) -> Command:
     """The step that adds a table with these rules (each a match and a verdict), whole or not at all."""
-    chains = [
-        f" chain incoming {{\n  type filter hook prerouting priority {_FIRST}; policy accept;\n{_lines(incoming)} }}",
-        f" chain outgoing {{\n  type filter hook postrouting priority {_LAST}; policy accept;\n{_lines(outgoing)} }}",
-    ]
-    return Command(place=place, argv=("nft", "-f", "-"), stdin=f"table inet {table} {{\n" + "\n".join(chains) + "\n}\n")
+    text = nft.drop_text(table, incoming=incoming, outgoing=outgoing)
+    return Command(place=place, argv=("nft", "-f", "-"), stdin=text)
 
 
 def remove_table(place: str, table: str) -> Command:
-    """The step that removes the table; adding it first lets it succeed when the table is gone already."""
-    stdin = f"add table inet {table}\ndelete table inet {table}\n"
-    return Command(place=place, argv=("nft", "-f", "-"), stdin=stdin)
+    """The step that removes the table, also when it is gone already."""
+    return Command(place=place, argv=("nft", "-f", "-"), stdin=nft.remove_text(table))
 
 
 def table_is_gone(site: Site, place: str, table: str) -> Health:
@@ -42,7 +35,3 @@ def table_is_there(site: Site, place: str, table: str) -> Health:
     """The opposite of `table_is_gone`."""
     gone = table_is_gone(site, place, table)
     return Health(not gone.ok, gone.seen)
-
-
-def _lines(rules: list[str]) -> str:
-    return "".join(f"  {rule}\n" for rule in rules)

@@ -13,9 +13,11 @@ from islanding.aws.calls import Unreachable
 from islanding.errors import ExitCode, IslandingError
 from islanding.faults._aws import AwsCall, Find, NotThere, found, says_gone, take_call
 from islanding.model import Place, Router, Site
-from islanding.process import CommandFailed, Result, run
+from islanding.process import CommandFailed, Result
+from islanding.routers.doing import Machine, asking, enter
+from islanding.routers.driver import Ask
 
-__all__ = ["AwsCall", "Command", "FaultError", "Find", "NotHealed", "ObjectGone", "Plan", "Step", "Vtysh", "found"]
+__all__ = ["AwsCall", "Command", "Configure", "FaultError", "Find", "NotHealed", "ObjectGone", "Plan", "Step", "found"]
 
 COMMAND_TIMEOUT = 15.0  # seconds: a step that takes longer has failed; undoing is never stuck for ever
 # A node's ordinary user may lack the admin folders in PATH, and needs sudo; root needs neither.
@@ -62,15 +64,21 @@ class Command(_Frozen):
     timeout: float = COMMAND_TIMEOUT
 
 
-class Vtysh(_Frozen):
-    """Configuration lines for an FRR router, entered one after the other."""
+class Configure(_Frozen):
+    """Configuration lines for a router, entered one after the other as its driver does.
 
-    do: Literal["vtysh"] = "vtysh"
+    After `revert_after` seconds (0: never) a router that can takes them back itself, unless lines are entered with
+    `confirm` before.
+    """
+
+    do: Literal["vtysh"] = "vtysh"  # so it is called in undo logs since all routers were FRR's
     router: str
     commands: tuple[str, ...]
+    revert_after: float = 0
+    confirm: bool = False
 
 
-Step = Annotated[Command | Vtysh | AwsCall, Field(discriminator="do")]
+Step = Annotated[Command | Configure | AwsCall, Field(discriminator="do")]
 
 
 class Plan(_Frozen):
@@ -141,22 +149,19 @@ def run_as_root(
     return place.run(["sh", "-c", _AS_ROOT, "sh", *argv], stdin=stdin, timeout=timeout, check=check)
 
 
-def vtysh(router: Router, *commands: str) -> str:
-    """Run FRR shell commands and return what they print; raises FaultError for what FRR refuses.
+def ask_of(site: Site, router: Router) -> Ask:
+    """How a router is asked for what changes nothing; raises IslandingError for what it refuses."""
+    return asking(router, _machine(site, router))
 
-    vtysh prints errors to stdout, as lines that begin with %, with an exit code that may be 0: both are looked at.
-    """
-    argv = [*router.vtysh, *(word for command in commands for word in ("-c", command))]
-    result = run(argv, timeout=COMMAND_TIMEOUT, check=False, host=router.name)
-    if not result.ok or any(line.startswith("%") for line in f"{result.stdout}\n{result.stderr}".splitlines()):
-        raise FaultError(str(CommandFailed(result, router.name)))
-    return result.stdout
+
+def _machine(site: Site, router: Router) -> Machine:
+    return lambda argv: run_as_root(site.place(router.place), tuple(argv))
 
 
 def _at_all_places(site: Site, steps: tuple[Step, ...], *, go_on: bool) -> list[_Failure]:
-    groups: dict[str, list[Command | Vtysh | AwsCall]] = {}
+    groups: dict[str, list[Command | Configure | AwsCall]] = {}
     for step in steps:
-        groups.setdefault(_where(step), []).append(step)
+        groups.setdefault(_where(site, step), []).append(step)
     if len(groups) == 1:
         return _in_order(site, steps, go_on=go_on)
     with ThreadPoolExecutor(max_workers=16) as pool:  # nodes go together, as they do when a link fails
@@ -176,13 +181,14 @@ def _in_order(site: Site, steps: tuple[Step, ...], *, go_on: bool) -> list[_Fail
     return failures
 
 
-def _where(step: Command | Vtysh | AwsCall) -> str:
-    if isinstance(step, Command):
-        return f"place {step.place}"
-    return f"router {step.router}" if isinstance(step, Vtysh) else "aws"
+def _where(site: Site, step: Command | Configure | AwsCall) -> str:
+    """What steps are taken in order at: a router's lines and the commands of its machine are one place."""
+    if isinstance(step, Configure):
+        return next((f"place {one.place}" for one in site.routers if one.name == step.router), f"router {step.router}")
+    return f"place {step.place}" if isinstance(step, Command) else "aws"
 
 
-def _take(site: Site, step: Command | Vtysh | AwsCall) -> None:
+def _take(site: Site, step: Command | Configure | AwsCall) -> None:
     if isinstance(step, Command):
         place = site.place(step.place)
         check = not step.disconnects
@@ -192,7 +198,8 @@ def _take(site: Site, step: Command | Vtysh | AwsCall) -> None:
             result = place.run(step.argv, stdin=step.stdin, timeout=step.timeout, check=check)
         if step.disconnects and result.exit_code not in (0, 255):  # 255: ssh lost the connection, ssh(1)
             raise CommandFailed(result, place.name)
-    elif isinstance(step, Vtysh):
-        vtysh(site.router(step.router), *step.commands)
+    elif isinstance(step, Configure):
+        router = site.router(step.router)
+        enter(router, _machine(site, router), step.commands, revert_after=step.revert_after, confirm=step.confirm)
     else:
         take_call(site, step)

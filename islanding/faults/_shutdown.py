@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from islanding.faults._bgp import established, is_back, neighbor, session_of
+from islanding.faults._bgp import at_router, established, is_back, neighbor, planned, session_of
 from islanding.faults._fault import Fault, Health
-from islanding.faults._plan import Plan, Vtysh, new_id
+from islanding.faults._plan import Plan, new_id
 from islanding.model import Site
 
 
@@ -15,25 +15,25 @@ class SessionShutDown(Fault):
 
     def plan(self, site: Site) -> Plan:
         session = session_of(site, self.session_name)
-        router = site.router(session.router)
         before = established(site, session)
+        driver, ask, end = at_router(site, session)
         id = new_id()
-        bgp, peer = f"router bgp {router.asn}", f"neighbor {session.neighbor}"
-        shut = f"{peer} shutdown message islanding {self.kind} {id}"  # RFC 8203: at most 128 bytes
-        return Plan(
+        change = driver.shut(ask, end, id, f"islanding {self.kind} {id}")
+        return planned(
+            site,
+            session,
             id=id,
             kind=self.kind,
-            target=f"{session.name} session {router.name} - {session.neighbor_router} ({session.neighbor})",
-            summary=f"BGP session shut at {router.name}: `{peer} shutdown`",
+            target=f"{session.name} session {session.router} - {session.neighbor_router} ({session.neighbor})",
+            summary=f"BGP session shut at {session.router}: {change.said}",
             before=before,
-            apply=(Vtysh(router=router.name, commands=("configure terminal", bgp, shut)),),
-            undo=(Vtysh(router=router.name, commands=("configure terminal", bgp, f"no {peer} shutdown")),),
+            change=change,
         )
 
     def is_applied(self, site: Site, plan: Plan) -> Health:
-        state = neighbor(site, site.session(self.session_name))
-        shut = bool(state.get("adminShutDown")) and state.get("bgpState") != "Established"
-        return Health(shut, f"session {state.get('bgpState')}, {'shut' if shut else 'not shut'}")
+        seen = neighbor(site, site.session(self.session_name))
+        shut = seen.shut and seen.state != "Established"
+        return Health(shut, f"session {seen.state or 'unknown to the router'}, {'shut' if shut else 'not shut'}")
 
     def is_healed(self, site: Site, plan: Plan) -> Health:
         return is_back(site, site.session(self.session_name), plan.before)

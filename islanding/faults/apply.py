@@ -17,6 +17,7 @@ from islanding.errors import InconclusiveError, IslandingError
 from islanding.faults import _deadline
 from islanding.faults._fault import Fault, Health
 from islanding.faults._plan import FaultError, NotHealed, ObjectGone, Plan
+from islanding.faults._revert import timed
 from islanding.faults._shield import shielded
 from islanding.guard import stops
 from islanding.journal import Journal
@@ -81,8 +82,9 @@ def apply_fault(
     log = log or UndoLog.for_site(site.id)
     log.alone()
     _let_others_finish(log, heal_timeout)
-    plan = fault.plan(site)
-    entry = record(site, fault, plan, journal, log, max_seconds)
+    longest = site.fault_seconds if max_seconds is None else max_seconds
+    plan = timed(site, fault.plan(site), longest)
+    entry = record(site, fault, plan, journal, log, longest)
     start = time.monotonic()
     try:
         arm(site, plan, entry, log)

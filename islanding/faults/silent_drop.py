@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from islanding.faults import _nft
-from islanding.faults._bgp import SessionName, established, is_back, session_of
+from islanding.faults._bgp import SessionName, at_router, established, is_back, planned, session_of
 from islanding.faults._fault import Fault, Health, all_of
 from islanding.faults._plan import Plan, new_id
 from islanding.model import Site
@@ -21,34 +20,28 @@ class SilentDrop(Fault):
 
     def plan(self, site: Site) -> Plan:
         session = session_of(site, self.session)
-        place = site.router(session.router).place
         before = established(site, session)
+        driver, ask, end = at_router(site, session)
         id = new_id()
-        table = _nft.table_name(id)
-        drop = _nft.drop_table(
-            place,
-            table,
-            incoming=[f'iifname "{session.interface}" drop'],
-            outgoing=[f'oifname "{session.interface}" drop'],
-        )
-        return Plan(
+        return planned(
+            site,
+            session,
             id=id,
             kind=self.kind,
             target=f"{session.interface} at {session.router} ({session.name})",
-            summary=f"all packets over {session.interface} dropped at {session.router}, carrier stays up",
             before=before,
-            apply=(drop,),
-            undo=(_nft.remove_table(place, table),),
+            change=driver.drop(ask, end, id),
         )
 
     def is_applied(self, site: Site, plan: Plan) -> Health:
-        return _nft.table_is_there(site, self._place(site), _nft.table_name(plan.id))
+        dropping = self._dropping(site, plan)
+        return Health(dropping, f"{'dropping' if dropping else 'not dropping'} packets")
 
     def is_healed(self, site: Site, plan: Plan) -> Health:
-        return all_of(
-            _nft.table_is_gone(site, self._place(site), _nft.table_name(plan.id)),
-            is_back(site, site.session(self.session), plan.before),
-        )
+        dropping = self._dropping(site, plan)
+        gone = Health(not dropping, "packets are still dropped" if dropping else "nothing is dropped")
+        return all_of(gone, is_back(site, site.session(self.session), plan.before))
 
-    def _place(self, site: Site) -> str:
-        return site.router(site.session(self.session).router).place
+    def _dropping(self, site: Site, plan: Plan) -> bool:
+        driver, ask, end = at_router(site, site.session(self.session))
+        return driver.is_dropping(ask, end, plan.id)

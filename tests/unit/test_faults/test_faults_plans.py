@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from islanding import faults
 from islanding.faults.nodes_cut_off import count
+from islanding.routers.driver import RouterError
 from tests.unit.test_faults.bench import KINDS, Bench
 
 
@@ -64,7 +65,7 @@ def test_a_prefix_list_that_was_there_comes_back(bench: Bench) -> None:
     plan = faults.PrefixWithdrawn().plan(bench.site)
 
     assert "neighbor 169.254.10.1 prefix-list OURS in" in plan.undo[0].model_dump()["commands"]
-    with pytest.raises(faults.FaultError, match="has an inbound prefix list already"):
+    with pytest.raises(RouterError, match="has an inbound prefix list already"):
         faults.PrefixWithdrawn(prefixes=("10.20.0.0/26",)).plan(bench.site)
 
 
