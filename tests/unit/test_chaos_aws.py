@@ -14,6 +14,7 @@ import chaosaws.ec2.actions as chaosaws
 import pytest
 from chaoslib.exceptions import FailedActivity
 
+from islanding.aws import recording
 from islanding.chaos import foreign
 from islanding.chaos.default_session import calling
 from islanding.chaos.run import run_experiment
@@ -179,15 +180,17 @@ def entries(site: Site) -> list[tuple[str, State]]:
 
 
 def test_an_action_of_chaosaws_is_undone_by_the_undo_log(
-    region: Region, site: Site, instance: str, tmp_path: Path
+    region: Region, site: Site, instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody wrote a rollback that starts it; it runs again at the end, and the journal has the fault's windows."""
+    """Nobody wrote a rollback that starts it; it runs again, the journal has the fault, its calls are recorded."""
+    monkeypatch.setenv(recording.VARIABLE, str(tmp_path / recording.NAME))
     outcome, events = run(STOPPED, instance, site, tmp_path)
 
     assert state(region, instance) == "running"
     assert [("foreign-action", State.UNDONE)] == entries(site)
     assert ["fault-planned", "fault-applied", "fault-undone", "fault-healed"] == events
     assert (outcome.verdict, outcome.reason) == (Verdict.PASS, "")
+    assert {("ec2", "StopInstances"), ("ec2", "StartInstances")} <= recording.read(tmp_path / recording.NAME)
 
 
 def test_an_action_of_chaosaws_meets_the_guardrails(region: Region, site: Site, instance: str, tmp_path: Path) -> None:
