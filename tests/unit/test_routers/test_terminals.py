@@ -150,13 +150,13 @@ def test_a_line_that_the_router_refuses_is_an_error(
     assert (fake.unexpected, fake.finished()) == ([], True)
 
 
-def test_a_router_that_is_another_is_not_spoken_to(bench: Bench, tmp_path: Path, start: Start) -> None:
+@pytest.mark.parametrize("known", ["another's", "none"])
+def test_a_router_that_is_not_known_is_not_spoken_to(bench: Bench, tmp_path: Path, start: Start, known: str) -> None:
     """A host key that is not the known one ends the connection before the password is sent."""
     fake, other = start("ios-xe-login"), start("ios-xe-login")
     site = site_of(bench, tmp_path, fake, *KINDS[0])
-    (tmp_path / "known_hosts").write_text(
-        Path(other.known_hosts(tmp_path / "others")).read_text().replace(str(other.port), str(fake.port))
-    )
+    keys = Path(other.known_hosts(tmp_path / "others")).read_text().replace(str(other.port), str(fake.port))
+    (tmp_path / "known_hosts").write_text(keys if known != "none" else "")
     with pytest.raises(RouterError, match=r"cnd \(127\.0\.0\.1\)") as refused:
         terminal.terminal_of(site.routers[0]).show("show clock")
 
