@@ -33,6 +33,14 @@ class Account:
     def __init__(self, bench: Bench, site: Site, stub: Stubber) -> None:
         self.bench, self.site, self._stub = bench, site, stub
 
+    def allows_faults(self, id: str = ID) -> None:
+        """The guardrails' look: the interface has the tag."""
+        arn = f"arn:aws:directconnect:us-west-2:123456789012:dxvif/{id}"
+        tags = [{"key": "islanding:faults", "value": "allowed"}]
+        self._stub.add_response(
+            "describe_tags", {"resourceTags": [{"resourceArn": arn, "tags": tags}]}, {"resourceArns": [arn]}
+        )
+
     def describes(self, *interfaces: dict[str, Any], id: str = ID) -> None:
         asked = {"virtualInterfaceId": id} if id else {}
         self._stub.add_response("describe_virtual_interfaces", {"virtualInterfaces": list(interfaces)}, asked)
@@ -54,14 +62,17 @@ def account(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     session = botocore.session.Session()
     session.set_credentials("nobody", "nothing")
     client = session.create_client("directconnect", region_name="us-west-2")
-    monkeypatch.setattr(calls, "client", lambda _access, _service: client)
-    with Stubber(client) as stub:
+    sts = session.create_client("sts", region_name="us-west-2")
+    monkeypatch.setattr(calls, "client", lambda _access, service: sts if service == "sts" else client)
+    with Stubber(client) as stub, Stubber(sts) as who:
+        who.add_response("get_caller_identity", {"Account": "123456789012"})
         yield Account(bench, bench.site.model_copy(update={"aws": access}), stub)
 
 
 def test_the_test_is_started_seen_stopped_and_healed(account: Account) -> None:
     """All peers of the only interface go down; within its minutes the test is stopped, and all peers are up again."""
     account.describes(interface("available", "up", "up"), id="")
+    account.allows_faults()
     account.expects("start_bgp_failover_test", virtualInterfaceId=ID, testDurationInMinutes=10)
     account.describes(interface("available", "up", "up"))
     account.describes(interface("testing", "down", "down"))
@@ -122,10 +133,11 @@ def test_a_killed_runs_test_is_stopped_from_the_record(account: Account) -> None
     account.bench.orphan()
     account.expects("stop_bgp_failover_test", virtualInterfaceId=ID)
     account.describes(interface("available", "up"))
+    account.describes(interface("available", "up"))
     healed = heal("lab-1")
 
     account.done()
-    assert [one.outcome for one in healed] == [Outcome.HEALED], healed
+    assert [one.outcome for one in healed] == [Outcome.HEALED], healed[0].text
 
 
 @pytest.mark.parametrize(
