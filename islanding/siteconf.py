@@ -182,6 +182,31 @@ class Templates(_Conf):
     machines: Text = "2-machines.yaml"
 
 
+Manner = Literal["iam", "consistency", "throttling", "pagination", "failures"]
+MANNERS: tuple[Manner, ...] = ("iam", "consistency", "throttling", "pagination", "failures")
+
+
+class MannersConf(_Conf):
+    """How the lab's AWS treats its callers as a real account is treated: which manners are on, and how they are set.
+
+    `delay`: seconds for which a change may be unseen; `page`: things in one reply; `rate`: share of calls that fail;
+    `buckets`: throttling's buckets, as a factor of AWS's.
+    """
+
+    on: Annotated[tuple[Manner, ...], Field(strict=False)] = ()
+    seed: int = 1
+    delay: Annotated[float, Field(ge=0, le=60)] = 2.0
+    page: Annotated[int, Field(ge=1, le=1000)] = 5
+    rate: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    buckets: Annotated[float, Field(gt=0, le=100)] = 1.0
+
+
+class SiteLab(_Conf):
+    """What only the lab needs to know."""
+
+    manners: MannersConf = MannersConf()
+
+
 class SiteConf(_Conf):
     """A reference site, as its `site.yaml` says it."""
 
@@ -198,6 +223,7 @@ class SiteConf(_Conf):
     resolver: Resolver
     workload: WorkloadConf
     templates: Templates = Templates()
+    lab: SiteLab = SiteLab()
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> SiteConf:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from islanding import siteconf, stackrules, yamldoc
 from islanding.errors import SetupError
-from islanding.siteconf import Address, Network, Seconds, SiteConf, SiteName, Text, _Conf, _pattern
+from islanding.siteconf import Address, MannersConf, Network, Seconds, SiteConf, SiteName, Text, _Conf, _pattern
 from islanding.stackrules import REFERENCE
 from islanding.yamldoc import Document
 
@@ -90,6 +90,7 @@ class LabConf(_Conf):
     images: Images
     node_grace: Seconds = 50.0
     eviction: Annotated[int, Field(ge=0, le=3600)] = 300
+    manners: MannersConf = MannersConf()
 
 
 class StacksConf(_Conf):
