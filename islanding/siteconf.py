@@ -182,8 +182,8 @@ class Templates(_Conf):
     machines: Text = "2-machines.yaml"
 
 
-Manner = Literal["iam", "consistency", "throttling", "pagination", "failures"]
-MANNERS: tuple[Manner, ...] = ("iam", "consistency", "throttling", "pagination", "failures")
+Manner = Literal["iam", "consistency", "throttling", "pages", "failures"]
+MANNERS: tuple[Manner, ...] = ("iam", "consistency", "throttling", "pages", "failures")
 
 
 class MannersConf(_Conf):
@@ -199,6 +199,11 @@ class MannersConf(_Conf):
     page: Annotated[int, Field(ge=1, le=1000)] = 5
     rate: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     buckets: Annotated[float, Field(gt=0, le=100)] = 1.0
+
+    @property
+    def settle(self) -> float:
+        """Seconds after which a change is seen by every read, with a second to spare."""
+        return self.delay + 1 if "consistency" in self.on else 0.0
 
 
 class SiteLab(_Conf):

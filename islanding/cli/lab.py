@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.table import Table
 
-from islanding import siteconf
+from islanding import manners, siteconf
 from islanding.errors import LabError
 from islanding.journal import Event
 from islanding.lab import cgroups, launch, registry
@@ -32,25 +32,6 @@ class SiteName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(n) for n in siteconf.names() if n.startswith(incomplete)]
-
-
-class MannerNames(click.ParamType[tuple[str, ...]]):
-    """Manners of real accounts: `all`, or names with commas between."""
-
-    name = "manners"
-
-    def convert(
-        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        names = siteconf.MANNERS if value == "all" else tuple(part.strip() for part in value.split(","))
-        for unknown in (name for name in names if name not in siteconf.MANNERS):
-            self.fail(f"{unknown!r} is none; there are: all, {', '.join(siteconf.MANNERS)}", param, ctx)
-        return names
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(n) for n in ("all", *siteconf.MANNERS) if n.startswith(incomplete)]
 
 
 class PlaceName(click.ParamType[str]):
@@ -71,7 +52,7 @@ def lab_group() -> None:
     \b
     Examples:
       islanding lab up outpost-local
-      islanding lab up closed-vpc --manners all    AWS as a real account meets it
+      islanding lab up closed-vpc --manners iam,consistency=2s,throttling,pages=5,failures=0.02
       islanding lab shell operator                 a shell with kubectl, aws and ssh
       islanding lab shell worker-1                 a shell on the machine
       islanding lab kubectl get nodes
@@ -88,11 +69,12 @@ _LAB = click.option("--lab", "lab_name", default=None, help="Site name or id of 
 @click.argument("site", type=SiteName())
 @click.option(
     "--manners",
-    type=MannerNames(),
-    default=(),
-    help=f"Let the lab's AWS treat callers as a real account is treated: all, or some of {', '.join(siteconf.MANNERS)}.",
+    default="",
+    metavar="NAME[=VALUE],...",
+    help=f"Let the lab's AWS treat callers as a real account is treated: all, or some of "
+    f"{', '.join(siteconf.MANNERS)}; also by {manners.ENV}.",
 )
-def up_command(site: str, manners: tuple[str, ...]) -> None:
+def up_command(site: str, **given: str) -> None:
     """Bring SITE up and leave it running."""
     console = Console(stderr=True)
     begun = time.monotonic()
@@ -102,7 +84,7 @@ def up_command(site: str, manners: tuple[str, ...]) -> None:
             console.print(f"  {event['since_start']:6.1f} s  {event['step']}", highlight=False)
 
     console.print(f"bringing up {site}", highlight=False)
-    lab = launch.up(site, on_event=show, manners=manners)
+    lab = launch.up(site, on_event=show, manners=given["manners"])
     console.print(f"{lab.site} is ready after {time.monotonic() - begun:.1f} s as lab {lab.id}", highlight=False)
     console.print("look round:  islanding lab shell operator\nend it:      islanding lab down", highlight=False)
 

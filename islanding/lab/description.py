@@ -70,6 +70,7 @@ def describe(lab: Lab) -> Site:
             region=conf.region.name,
             account=conf.region.account,
             env=lab.world.access.runner_environment(OPERATOR),
+            settle=conf.lab.manners.settle,
         ),
         timers=Timers(bgp_hold=conf.bgp.hold, node_grace=conf.cluster.node_grace, eviction=conf.cluster.eviction),
         places=_places(lab, config),

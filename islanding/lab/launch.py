@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from islanding import manners as asked_manners
 from islanding import siteconf, stackconf
 from islanding.errors import LabError, SetupError
 from islanding.journal import Event, parse
@@ -34,7 +35,7 @@ def up(
     on_event: Callable[[Event], None] = lambda _event: None,
     cancelled: Callable[[], bool] = lambda: False,
     tied: bool = False,
-    manners: Sequence[str] = (),
+    manners: str = "",
 ) -> Lab:
     """Bring a site up in a lab of its own and return it once it is ready.
 
@@ -42,14 +43,14 @@ def up(
     bring-up's events (default: a file among the lab's logs); `logs` keeps the parts' logs (default: the lab's folder,
     from which they go to the state folder when the lab ends). `cancelled` is asked all the time: when it says True the
     bring-up ends with LabError. `tied`: the lab goes when the calling thread does, also by SIGKILL. `manners`: how the
-    lab's AWS treats its callers, in place of what the site file says.
+    lab's AWS treats its callers, as `--manners` takes it; otherwise ISLANDING_MANNERS says it, or the site file.
 
     Raises SetupError for what the machine or the site file lacks, LabError when the lab does not come up; nothing is
     left behind then.
     """
     require_root()
     path = _site_file(site)
-    overrides = {"lab.manners.on": list(manners)} if manners else {}
+    overrides = asked_manners.overrides(manners)
     conf = stackconf.load(path, overrides=overrides)
     found = parts.find()
     limits.raise_inotify()

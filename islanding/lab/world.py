@@ -10,7 +10,7 @@ from typing import Any
 
 from islanding.journal import Journal
 from islanding.lab import addons, elsewhere, node
-from islanding.lab.access import Access
+from islanding.lab.access import PATIENT, PROMPT, Access
 from islanding.lab.amis import IMAGES
 from islanding.lab.distribution import Distribution
 from islanding.lab.doorkeeper import Doorkeeper
@@ -35,6 +35,7 @@ from islanding.lab.vpc.outside import AWS, Outside
 from islanding.lab.vpc.reconciler import DataPlane
 from islanding.lab.vpc.resolvers import Resolvers
 from islanding.lab.vpc.state import Ec2State, ServiceHost
+from islanding.manners import said
 from islanding.siteconf import MannersConf
 
 BINARIES = "/opt/islanding/bin"  # where an instance finds the parts' programs
@@ -48,7 +49,8 @@ class World:
     `profiles` maps the profiles of the lab's users to roles; `ami` gives what an instance's image lays on its disk.
     `outside` and `around` are the network around the VPCs, which is there already; `binds` are further folders of the
     host that machines have. `seats` names the instances of a local cluster's control plane, with their addresses.
-    `manners`: how AWS treats its callers. Without `own_addons` a new cluster has no network plugin, kube-proxy and CoreDNS: its nodes' image brings them.
+    `manners`: how AWS treats its callers. Without `own_addons` a new cluster has no network plugin, kube-proxy and
+    CoreDNS: its nodes' image brings them.
     """
 
     def __init__(
@@ -77,7 +79,10 @@ class World:
         self.aws_ca = Authority.create("islanding lab AWS CA")
         self.keeper = Keeper(journal)
         self.region = Region(account, region, logs / "region.jsonl", self.keeper.trouble)
-        self.region.behave(Choice(**(manners or MannersConf()).model_dump()))
+        chosen = manners or MannersConf()
+        self.region.behave(Choice(**chosen.model_dump()))
+        if chosen.on:
+            journal.append("warning", text=f"the lab's AWS has a real account's manners: {said(chosen)}")
         self.parts = parts
         limits = {name: (kind.interfaces, kind.addresses) for name, kind in parts.limits.items()}
         mends.install(account, region, limits, IMAGES)
@@ -88,7 +93,12 @@ class World:
         )
         self.metadata = VpcMetadata(self._serve_metadata, self.outside.outposts)
         self.access = Access(
-            self.region, self.aws_ca, folder / "aws", names=(*host_names(region), self.outside.api), tools=parts.bin_dir
+            self.region,
+            self.aws_ca,
+            folder / "aws",
+            names=(*host_names(region), self.outside.api),
+            tools=parts.bin_dir,
+            attempts=PATIENT if chosen.on else PROMPT,
         )
         self.creator = next(iter(profiles))
         for profile, role in profiles.items():

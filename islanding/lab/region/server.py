@@ -19,6 +19,7 @@ from islanding.lab.region.errors import AwsError, adapt, render
 from islanding.lab.region.forward import Forwarder
 from islanding.lab.region.hostnames import Target
 from islanding.lab.region.http import HttpServer, Request, Response
+from islanding.lab.region.idempotency import Tokens
 from islanding.lab.region.instances import Instances, InstanceState
 from islanding.lab.region.manners import Manners
 from islanding.lab.region.manners.call import Call
@@ -85,6 +86,7 @@ class Region:
         self.permissions = Permissions(account, region)
         self.guard: Guard = self.permissions
         self._manners = Manners()
+        self._tokens = Tokens()
         self._hooks: list[Hook] = []
         self._own: dict[str, Any] = {}
         self._own_role = ""
@@ -276,10 +278,14 @@ class Region:
         target: Target,
     ) -> Response:
         """Answer, and have what follows from a change done before the reply is sent, or lost."""
-        response = self._answer(request, service, operation, claim, principal, target)
-        if response.status < 400 and mutates(operation):
-            self._mutated(service, operation)
-        return response
+
+        def answer() -> Response:
+            response = self._answer(request, service, operation, claim, principal, target)
+            if response.status < 400 and mutates(operation):
+                self._mutated(service, operation)
+            return response
+
+        return self._tokens(request, service, operation, principal.account if principal else "", answer)
 
     def _answer(  # noqa: C901, PLR0911  # one return for each service reads best
         self,

@@ -41,7 +41,7 @@ def manners(choice: Choice, permissions: Permissions) -> Manners:
         "failures": lambda: Failures(choice.rate, chances),
         "throttling": lambda: Throttling(choice.buckets),
         "iam": lambda: Identity(permissions),
-        "pagination": lambda: Pagination(choice.page),
+        "pages": lambda: Pagination(choice.page),
         "consistency": lambda: Consistency(choice.delay, chances),
     }
     return Manners([make() for name, make in known.items() if name in choice.on])

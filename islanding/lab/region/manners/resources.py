@@ -51,7 +51,7 @@ def _named(request: Request, service: str, region: str, account: str) -> str:
 
 
 def _of_iam(asked: dict[str, str], account: str) -> str:
-    """The role, user, profile or policy of an IAM call; what is added to or taken from a thing is told as that thing."""
+    """The role, user, profile or policy of an IAM call; what is added to a thing is told as that thing."""
     name = next((name for name in _IAM if name in asked), "")
     if name:
         return f"arn:aws:iam::{account}:{_IAM[name].format(asked[name])}"

@@ -82,7 +82,7 @@ class Throttling:
             key = (call.account, call.service, name)
             bucket = self._buckets.get(key)
             if bucket is None:
-                scaled = (size[0] * self._scale, size[1] * self._scale)
+                scaled = (max(1.0, size[0] * self._scale), size[1] * self._scale)  # one without room would refuse all
                 bucket = self._buckets[key] = Bucket(scaled, self._clock)
             taken = bucket.take()
         if not taken:
