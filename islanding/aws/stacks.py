@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from islanding.aws.paging import whole
 from islanding.errors import IslandingError
 from islanding.wait import WaitTimeout, wait_until
 
@@ -35,6 +37,7 @@ def deploy(
         "TemplateBody": template,
         "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         "Capabilities": CAPABILITIES,
+        "ClientRequestToken": f"islanding-{secrets.token_hex(8)}",  # a call whose reply was lost is sent again
     }
     try:
         if status:
@@ -93,7 +96,7 @@ def empty(s3: Any, bucket: str) -> None:
 
 def outputs(client: Any, name: str) -> dict[str, str]:
     """The outputs of a stack."""
-    stack = client.describe_stacks(StackName=name)["Stacks"][0]
+    stack = whole(client, "describe_stacks", {"StackName": name})["Stacks"][0]
     return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
 
 
@@ -112,7 +115,7 @@ def reasons(client: Any, name: str) -> list[str]:
 
 def _status(client: Any, name: str) -> str:
     try:
-        return str(client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+        return str(whole(client, "describe_stacks", {"StackName": name})["Stacks"][0]["StackStatus"])
     except client.exceptions.ClientError as error:
         if "does not exist" in str(error):
             return ""

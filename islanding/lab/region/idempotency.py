@@ -1,6 +1,7 @@
 """A change that is asked for twice with one client token is made once, and answered alike both times.
 
-EC2 developer guide, "Ensuring idempotency in Amazon EC2 API requests"; EKS API reference, `clientRequestToken`. moto
+EC2 developer guide, "Ensuring idempotency in Amazon EC2 API requests"; EKS API reference, `clientRequestToken`;
+CloudFormation API reference, `ClientRequestToken`. moto
 knows no such tokens: a call whose reply was lost, and which was sent again, would make a second thing.
 """
 
@@ -16,6 +17,8 @@ from islanding.lab.region.http import Request, Response
 from islanding.lab.region.operations import form
 
 _KEPT = 1000  # AWS keeps them for at least 24 hours
+_PARAMETERS = {"ec2": "ClientToken", "cloudformation": "ClientRequestToken"}
+_MISMATCH = {"ec2": "IdempotentParameterMismatch", "cloudformation": "TokenAlreadyExistsException"}
 Key = tuple[str, str, str, str]
 
 
@@ -40,7 +43,7 @@ class Tokens:
         with self._lock:
             known = self._replies.get(key)
         if known is not None and known[0] != asked:
-            code = "IdempotentParameterMismatch" if service == "ec2" else "InvalidParameterException"
+            code = "InvalidParameterException" if service == "eks" else _MISMATCH[service]
             raise AwsError(code, "The client token was used before, with other parameters.", 400)
         if known is not None:
             return known[1]
@@ -55,9 +58,9 @@ class Tokens:
 
 def _token(request: Request, service: str) -> tuple[str, str]:
     """The token of a request, and all else that it asks for; an empty token for none."""
-    if service == "ec2":
+    if service in _PARAMETERS:
         asked = form(request)
-        return dict(asked).get("ClientToken", ""), json.dumps(sorted(asked))
+        return dict(asked).get(_PARAMETERS[service], ""), json.dumps(sorted(asked))
     if service == "eks" and request.method == "POST":
         try:
             body = json.loads(request.body or b"{}")
