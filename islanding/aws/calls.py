@@ -130,7 +130,10 @@ def _made(access: AwsAccess, service: str) -> Any:
 
     made = session(access)
     chosen, attempts = made.get_config_variable("retry_mode"), made.get_config_variable("max_attempts")
-    retries = {"mode": "standard" if chosen == "legacy" else chosen, "total_max_attempts": int(attempts or ATTEMPTS)}
+    retries: Any = {
+        "mode": "standard" if chosen == "legacy" else chosen,
+        "total_max_attempts": int(attempts or ATTEMPTS),
+    }
     return made.create_client(
         service,
         region_name=access.region,

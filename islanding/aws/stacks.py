@@ -37,7 +37,7 @@ def deploy(
         "TemplateBody": template,
         "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         "Capabilities": CAPABILITIES,
-        "ClientRequestToken": f"islanding-{secrets.token_hex(8)}",  # a call whose reply was lost is sent again
+        **_once(),
     }
     try:
         if status:
@@ -58,7 +58,7 @@ def delete(client: Any, name: str, on_progress: Progress, *, poll: float = 1.0) 
     """Delete a stack and wait until it is gone; nothing happens when there is none. Raises StackFailed."""
     if not _status(client, name):
         return
-    client.delete_stack(StackName=name)
+    client.delete_stack(StackName=name, **_once())
     end = _ended(client, name, on_progress, poll)
     if end not in ("", "DELETE_COMPLETE"):
         raise StackFailed(f"stack {name} was not deleted ({end}): {'; '.join(reasons(client, name))}")
@@ -111,6 +111,11 @@ def reasons(client: Any, name: str) -> list[str]:
         if "cancelled" not in e["ResourceStatusReason"]
     ]
     return list(dict.fromkeys(told))
+
+
+def _once() -> dict[str, str]:
+    """What lets a call be sent again after its reply was lost, and be carried out once."""
+    return {"ClientRequestToken": f"islanding-{secrets.token_hex(8)}"}
 
 
 def _status(client: Any, name: str) -> str:

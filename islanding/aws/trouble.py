@@ -31,13 +31,13 @@ _TLS = frozenset({"SSLError"})
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 
 
-def names(error: Exception) -> frozenset[str]:
+def names(error: BaseException) -> frozenset[str]:
     """What an error is called: AWS's code, and the classes of botocore."""
     reply: dict[str, Any] = getattr(error, "response", None) or {}
     return frozenset({reply.get("Error", {}).get("Code", ""), *(kind.__name__ for kind in type(error).__mro__)})
 
 
-def not_found(error: Exception) -> bool:
+def not_found(error: BaseException) -> bool:
     """Whether AWS says that something is not there, which may only mean that it is not seen yet."""
     return any(name.endswith((".NotFound", "NotFoundException")) or name == "NoSuchEntity" for name in names(error))
 

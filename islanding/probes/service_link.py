@@ -72,7 +72,7 @@ def _client(region: str, timeout: float, env: tuple[tuple[str, str], ...]) -> An
     os.environ.update(env)  # the sampler is a process of its own, and botocore reads its environment
     # Throttled, or failed on AWS's side, a sample is taken again at once: neither says anything about the link.
     share = timeout / _ATTEMPTS
-    retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
+    retries: Any = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
     patience = Config(connect_timeout=share, read_timeout=share, retries=retries)
     return boto3.client("cloudwatch", region_name=region, config=patience)
 

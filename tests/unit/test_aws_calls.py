@@ -10,7 +10,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from islanding.aws import calls, trouble
+from islanding.aws import calls, paging, trouble
 from islanding.errors import IslandingError
 from islanding.lab.region.manners.choice import Choice
 from islanding.lab.region.server import Region
@@ -127,7 +127,7 @@ def access(tmp_path: Path, config: str = "", profile: str = "p") -> AwsAccess:
         (refused("UnrecognizedClientException"), "aws sts get-caller-identity --profile p"),
         (exceptions.NoRegionError(), "AWS_REGION"),
         (exceptions.EndpointConnectionError(endpoint_url="https://x"), "its API reached from here? is HTTPS_PROXY"),
-        (exceptions.SSLError(endpoint_url="https://x", error="e"), "AWS_CA_BUNDLE"),
+        (exceptions.SSLError(endpoint_url="https://x", error=OSError("e")), "AWS_CA_BUNDLE"),
     ],
 )
 def test_what_to_do_is_said(tmp_path: Path, error: Exception, says: str) -> None:
@@ -166,7 +166,7 @@ def test_expired_credentials_are_an_error_of_their_own(
     def expired(*_: object) -> Any:
         raise refused("ExpiredToken")
 
-    monkeypatch.setattr(calls.paging, "whole", expired)
+    monkeypatch.setattr(paging, "whole", expired)
     live = site.model_copy(update={"aws": access(tmp_path, "[profile p]\nsso_start_url = u\n"), "target": "aws"})
     kept = {("ec2", *calls._access_key(live.aws)): "a client", ("ec2", "elsewhere", ()): "another"}
     monkeypatch.setattr(calls, "_kept", kept)
