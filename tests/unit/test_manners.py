@@ -168,6 +168,34 @@ def test_a_role_is_passed_by_those_who_may_pass_it(region: Region) -> None:
         once(region, "eks", who).create_cluster(name="c", roleArn=arn, resourcesVpcConfig={"subnetIds": []})
 
 
+def test_what_is_tagged_as_it_is_made_needs_the_permission_to_tag(region: Region) -> None:
+    """With ec2:CreateAction for the call that makes it, as least-privilege policies have it."""
+    tag = {"ResourceType": "vpc", "Tags": [{"Key": "a", "Value": "b"}]}
+    condition = {"StringEquals": {"ec2:CreateAction": "CreateVpc"}}
+    bare = role(region, "Bare", allow("ec2:CreateVpc"))
+    tagging = role(region, "Tagging", allow("ec2:CreateVpc"), allow("ec2:CreateTags", Condition=condition))
+    region.behave(Choice(on=("iam",)))
+    made = once(region, "ec2", tagging).create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=[tag])["Vpc"]
+
+    assert made["Tags"] == tag["Tags"]
+    with pytest.raises(ClientError, match=rf"ec2:CreateTags on resource: arn:aws:ec2:{REGION}:\d+:vpc/\* because"):
+        once(region, "ec2", bare).create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=[tag])
+    with pytest.raises(ClientError, match="not authorized to perform: ec2:CreateTags"):
+        once(region, "ec2", tagging).create_tags(Resources=[made["VpcId"]], Tags=tag["Tags"])
+
+
+def test_an_instance_signals_its_stack_by_its_own_right(region: Region) -> None:
+    """Its role needs no permission for it, somebody else's does."""
+    role(region, "Node")
+    region.behave(Choice(on=("iam",)))
+    signal = {"StackName": "s", "LogicalResourceId": "r", "UniqueId": "i-1", "Status": "SUCCESS"}
+    instance, person = (region.seed.assume("Node", session=name) for name in ("i-0123456789abcdef0", "me"))
+    with pytest.raises(ClientError, match="does not exist"):
+        once(region, "cloudformation", instance).signal_resource(**signal)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        once(region, "cloudformation", person).signal_resource(**signal)
+
+
 def test_aws_itself_meets_no_manners(region: Region) -> None:
     """CloudFormation's calls of EC2 are neither judged nor throttled."""
     region.behave(Choice(on=("iam", "throttling", "failures", "pages"), page=1, buckets=0.01, rate=0.5))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Calls that need no permission (API references of STS).
 FREE = frozenset({"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo", "DecodeAuthorizationMessage"})
+TAGGING = "ec2:CreateTags"
 Kind = tuple[str, str]  # how the kind of policy that is against a call is named: "no … policy allows", "deny in …"
 IDENTITY: Kind = ("identity-based policy", "an identity-based policy")
 BOUNDARY: Kind = ("permissions boundary", "a permissions boundary")
@@ -41,7 +42,7 @@ class Identity:
 
     def __call__(self, call: Call, onward: Onward) -> Response:
         """Answer the call, if the caller may make it; raises AwsError in the service's words otherwise."""
-        if call.principal is not None and not (call.service == "sts" and call.operation in FREE):
+        if call.principal is not None and not _free(call, call.principal):
             self._check(call, call.principal)
         response = onward(call.request)
         if call.service == "sts" and call.operation == "AssumeRole" and response.status < 400:
@@ -53,7 +54,7 @@ class Identity:
         kinds = self._documents.of(who)
         region = self._permissions.region
         asks = meanings(call.request, call.service, call.operation, region, who.account)
-        for meaning in (*asks, *self._passing(call, who)):
+        for meaning in (*asks, *self._passing(call, who), *self._tagging(call, who)):
             self._judge(call, who, caller, resources.narrowed(meaning, call.request, call.service, region), kinds)
 
     def _judge(
@@ -63,6 +64,8 @@ class Identity:
         context.update(
             tags.keys(tags.of_resource(meaning.resource, self._permissions.region), tags.of_request(call.request))
         )
+        if meaning.action == TAGGING and call.operation != "CreateTags":
+            context["ec2:createaction"] = (call.operation,)
         asked = Asked(meaning.action, meaning.resource, caller, context)
         effects = {kind: together(documents, asked) for kind, documents in kinds.items()}
         for (kind, one), effect in effects.items():
@@ -77,6 +80,24 @@ class Identity:
         for named in resources.passed_roles(call.request, call.service, call.operation):
             for arn in self._documents.roles_of(named, who.account):
                 yield Meaning("iam:PassRole", arn, account=who.account)
+
+    def _tagging(self, call: Call, who: Principal) -> Iterable[Meaning]:
+        """What EC2 tags as it makes it needs the permission to tag (EC2 user guide, "Tag resources on creation")."""
+        if call.service == "ec2":
+            for kind in resources.tagged_kinds(call.request):
+                arn = f"arn:aws:ec2:{self._permissions.region}:{who.account}:{kind}/*"
+                yield Meaning(TAGGING, arn, account=who.account)
+
+
+def _free(call: Call, who: Principal) -> bool:
+    """Whether a call needs no permission: who one is, and an instance's own signal to its stack.
+
+    cfn-signal proves by the instance's identity document who signals, and its role is not asked (CloudFormation user
+    guide, "CloudFormation helper scripts reference"); here the call is signed by the role's session of the instance.
+    """
+    if call.service == "cloudformation":
+        return call.operation == "SignalResource" and who.arn.rpartition("/")[2].startswith("i-")
+    return call.service == "sts" and call.operation in FREE
 
 
 def together(documents: Iterable[str], asked: Asked) -> Effect:

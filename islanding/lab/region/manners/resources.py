@@ -19,6 +19,7 @@ _IAM = {  # the first of these that a call names is what it is about
     "InstanceProfileName": "instance-profile/{}", "RoleName": "role/{}", "UserName": "user/{}", "GroupName": "group/{}",
     "PolicyName": "policy/{}",
 }  # fmt: skip
+_TAGGED = re.compile(r"TagSpecification\.\d+\.ResourceType")
 _PROFILE_PARAMETER = re.compile(r"IamInstanceProfile\.(Name|Arn)|IamInstanceProfile")
 
 
@@ -56,6 +57,11 @@ def _of_iam(asked: dict[str, str], account: str) -> str:
     if name:
         return f"arn:aws:iam::{account}:{_IAM[name].format(asked[name])}"
     return asked.get("PolicyArn", "")
+
+
+def tagged_kinds(request: Request) -> tuple[str, ...]:
+    """The kinds of things that a call of EC2 tags as it makes them."""
+    return tuple(dict.fromkeys(value for name, value in form(request) if _TAGGED.fullmatch(name)))
 
 
 def passed_roles(request: Request, service: str, operation: str) -> tuple[str, ...]:
