@@ -145,11 +145,15 @@ class Workload(_Frozen):
 
 
 class AwsAccess(_Frozen):
-    """How the runner itself calls AWS: boto3's environment (endpoint, CA bundle, credentials file, profile, region)."""
+    """How the runner itself calls AWS: boto3's environment (endpoint, CA bundle, credentials file, profile, region).
+
+    `settle`: seconds for which a change may be unseen by some reads; see `aws.calls.settling` for a real account's.
+    """
 
     region: str
     account: str
     env: dict[str, str] = Field(default_factory=dict)
+    settle: float = Field(default=0.0, ge=0)
 
 
 class Timers(_Frozen):

@@ -168,6 +168,36 @@ class Templates(_Conf):
     machines: Text = "2-machines.yaml"
 
 
+Manner = Literal["iam", "consistency", "throttling", "pages", "failures"]
+MANNERS: tuple[Manner, ...] = ("iam", "consistency", "throttling", "pages", "failures")
+
+
+class MannersConf(_Conf):
+    """How the lab's AWS treats its callers as a real account is treated: which manners are on, and how they are set.
+
+    `delay`: seconds for which a change may be unseen; `page`: things in one reply; `rate`: share of calls that fail;
+    `buckets`: throttling's buckets, as a factor of AWS's.
+    """
+
+    on: Annotated[tuple[Manner, ...], Field(strict=False)] = ()
+    seed: int = 1
+    delay: Annotated[float, Field(ge=0, le=60)] = 2.0
+    page: Annotated[int, Field(ge=1, le=1000)] = 5
+    rate: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    buckets: Annotated[float, Field(gt=0, le=100)] = 1.0
+
+    @property
+    def settle(self) -> float:
+        """Seconds after which a change is seen by every read, with a second to spare."""
+        return self.delay + 1 if "consistency" in self.on else 0.0
+
+
+class SiteLab(_Conf):
+    """What only the lab needs to know."""
+
+    manners: MannersConf = MannersConf()
+
+
 class SiteConf(_Conf):
     """A reference site, as its `site.yaml` says it."""
 
@@ -186,6 +216,7 @@ class SiteConf(_Conf):
     fault_seconds: Seconds = 600.0  # after which a fault is undone although its run still holds it
     templates: Templates = Templates()
     guardrails: guardconf.Guardrails = guardconf.Guardrails()
+    lab: SiteLab = SiteLab()
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> SiteConf:

@@ -13,7 +13,7 @@ from islanding import guardconf, siteconf, stackrules, yamldoc
 from islanding.confmodel import Conf as _Conf
 from islanding.confmodel import pattern as _pattern
 from islanding.errors import SetupError
-from islanding.siteconf import Address, Network, Seconds, SiteConf, SiteName, Text
+from islanding.siteconf import Address, MannersConf, Network, Seconds, SiteConf, SiteName, Text
 from islanding.stackrules import REFERENCE
 from islanding.yamldoc import Document
 
@@ -92,6 +92,7 @@ class LabConf(_Conf):
     images: Images
     node_grace: Seconds = 50.0
     eviction: Annotated[int, Field(ge=0, le=3600)] = 300
+    manners: MannersConf = MannersConf()
 
 
 class StacksConf(_Conf):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from islanding.aws import recording
+from islanding.aws import paging, recording, trouble
 from islanding.errors import IslandingError
 from islanding.model import AwsAccess, Site
+from islanding.wait import wait_until
 
 _SETTINGS = {  # environment variable -> botocore's name of the same setting
     "AWS_SHARED_CREDENTIALS_FILE": "credentials_file",
@@ -16,27 +19,9 @@ _SETTINGS = {  # environment variable -> botocore's name of the same setting
     "AWS_MAX_ATTEMPTS": "max_attempts",
     "AWS_RETRY_MODE": "retry_mode",
 }
-# Error codes (Common Errors of the EC2 and STS API references) and exceptions of botocore.
-_NO_CREDENTIALS = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "RequestExpired",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "AuthFailure",
-        "NoCredentialsError",
-        "PartialCredentialsError",
-        "CredentialRetrievalError",
-        "TokenRetrievalError",
-        "SSOTokenLoadError",
-        "UnauthorizedSSOTokenError",
-    }
-)
-_RENEW = (
-    "renew the credentials (`aws sso login`, or a new session where the site's profile takes them from);"
-    " a fault in force is kept in the undo log, and undone when they are good again"
-)
+ATTEMPTS = 6  # with standard mode's backoff: half a minute at most, longer than EC2's buckets take to fill again
+SETTLES = 10.0  # seconds; AWS documents none, and says that EC2's changes are seen "almost always" within seconds
+T = TypeVar("T")
 _kept: dict[tuple[object, ...], Any] = {}
 _lock = threading.Lock()
 
@@ -50,7 +35,9 @@ class CredentialsRefused(IslandingError):
 
 
 def call(site: Site, service: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Call `operation` (boto3's method name) of `service` and return the reply.
+    """Call `operation` (boto3's method name) of `service` and return the reply, with the things of all its pages.
+
+    What AWS calls not found is asked for again while it may be unseen only (`settling`).
 
     Raises IslandingError with AWS's own message when the call is refused or does not get through, and for a lab that
     names no endpoint of its own: its faults must never reach a real account.
@@ -59,26 +46,55 @@ def call(site: Site, service: str, operation: str, arguments: dict[str, Any]) ->
     import botocore.exceptions  # importing botocore takes most of a second: only for faults that call AWS
 
     try:
-        reply: dict[str, Any] = getattr(client(site.aws, service), operation)(**arguments)
+        return until_settled(site, lambda: paging.whole(client(site.aws, service), operation, arguments), _found)
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise _in_words(error, site, f"AWS call {service}.{operation} failed: {error}") from error
-    return reply
+
+
+def settling(site: Site) -> float:
+    """Seconds after which a change at the site is seen by every read."""
+    return max(site.aws.settle, SETTLES if site.target == "aws" else 0.0)
+
+
+def until_settled(site: Site, ask: Callable[[], T], counts: Callable[[T | Exception], bool]) -> T:
+    """What `ask` returns, once `counts` says so of it, or else after as long as a change may be unseen.
+
+    Raises what `ask` raised last, when that counts or the time is up.
+    """
+    until = time.monotonic() + settling(site)
+
+    def attempt() -> T | Exception:
+        try:
+            return ask()
+        except Exception as error:  # handed out below
+            return error
+
+    said = wait_until(
+        "AWS to see what was changed",
+        attempt,
+        timeout=settling(site),
+        interval=0.5,
+        done=lambda said: counts(said) or time.monotonic() >= until,
+    )
+    if isinstance(said, Exception):
+        raise said
+    return said
+
+
+def _found(said: dict[str, Any] | Exception) -> bool:
+    return not (isinstance(said, Exception) and trouble.not_found(said))
 
 
 def _in_words(error: Exception, site: Site, what: str) -> IslandingError:
     """The error that a user is told, by what botocore says."""
-    import botocore.exceptions
-
-    reply: dict[str, Any] = getattr(error, "response", {})
-    names = {reply.get("Error", {}).get("Code", ""), *(kind.__name__ for kind in type(error).__mro__)}
-    if names & _NO_CREDENTIALS:
+    if trouble.names(error) & (trouble.EXPIRED | trouble.MISSING | trouble.REFUSED):
         with _lock:  # a client keeps the credentials that it began with: the next call has to read them anew
             for key in [key for key in _kept if key[1:] == _access_key(site.aws)]:
                 del _kept[key]
-        return CredentialsRefused(what, _RENEW)
-    if isinstance(error, (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)):
-        return Unreachable(what, "the AWS API cannot be reached from here")
-    return IslandingError(what)
+        return CredentialsRefused(what, trouble.fix(error, site.aws))
+    if trouble.names(error) & trouble.UNREACHABLE:
+        return Unreachable(what, trouble.fix(error, site.aws))
+    return IslandingError(what, trouble.fix(error, site.aws))
 
 
 def reader(site: Site, service: str) -> Any:
@@ -112,11 +128,17 @@ def _access_key(access: AwsAccess) -> tuple[object, ...]:
 def _made(access: AwsAccess, service: str) -> Any:
     import botocore.config
 
-    return session(access).create_client(
+    made = session(access)
+    chosen, attempts = made.get_config_variable("retry_mode"), made.get_config_variable("max_attempts")
+    retries: Any = {
+        "mode": "standard" if chosen == "legacy" else chosen,
+        "total_max_attempts": int(attempts or ATTEMPTS),
+    }
+    return made.create_client(
         service,
         region_name=access.region,
         endpoint_url=endpoint(access, service),
-        config=botocore.config.Config(connect_timeout=5, read_timeout=15),
+        config=botocore.config.Config(connect_timeout=5, read_timeout=15, retries=retries),
     )
 
 

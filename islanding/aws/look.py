@@ -8,6 +8,7 @@ from typing import Any
 
 from islanding.aws import view as v
 from islanding.aws.calls import reader
+from islanding.aws.paging import pages
 from islanding.model import Site
 
 Client = Callable[[str], Any]  # service name -> botocore client
@@ -31,7 +32,7 @@ def read_view(client: Client, region: str, account: str) -> v.View:
 
     def items(service: str, operation: str, key: str) -> list[Any]:
         try:
-            return list(_pages(client(service), operation, key))
+            return list(pages(client(service), operation, key))
         except Exception as error:  # any refusal is a gap of the view, told with AWS's words
             gaps.append(f"{service}.{operation}: {error}")
             return []
@@ -71,14 +72,6 @@ def read_view(client: Client, region: str, account: str) -> v.View:
         bucket_policies=tuple(_policies(items("s3", "list_buckets", "Buckets"), client, gaps)),
         gaps=tuple(gaps),
     )
-
-
-def _pages(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
-    if not client.can_paginate(operation):
-        yield from getattr(client, operation)(**arguments).get(key) or []
-        return
-    for page in client.get_paginator(operation).paginate(**arguments):
-        yield from page.get(key) or []
 
 
 def _name(raw: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from islanding.aws.paging import pages
 from islanding.cfn import UNKNOWN, text_of
 from islanding.planning import Plan, Planned
 
@@ -78,11 +79,6 @@ def _wanted(plan: Plan, type_: str) -> int:
     return sum(1 for _ in plan.of(type_))
 
 
-def _pages(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-    for page in client.get_paginator(operation).paginate(**arguments):
-        yield from page[key]
-
-
 def _by(name: str, values: Iterable[str]) -> list[dict[str, Any]]:
     return [{"Name": name, "Values": list(values)}]
 
@@ -99,7 +95,7 @@ def _types(ec2: Any, types: list[str]) -> dict[str, tuple[int, int]]:
             int(one["NetworkInfo"]["MaximumNetworkInterfaces"]),
             int(one["NetworkInfo"]["Ipv4AddressesPerInterface"]),
         )
-        for one in _pages(ec2, "describe_instance_types", "InstanceTypes", Filters=_by("instance-type", types))
+        for one in pages(ec2, "describe_instance_types", "InstanceTypes", Filters=_by("instance-type", types))
     }
 
 
@@ -107,7 +103,7 @@ def _offered(ec2: Any, types: list[str]) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {type_: set() for type_ in types}
     arguments = {"LocationType": "availability-zone", "Filters": _by("instance-type", types)}
     if types:
-        for one in _pages(ec2, "describe_instance_type_offerings", "InstanceTypeOfferings", **arguments):
+        for one in pages(ec2, "describe_instance_type_offerings", "InstanceTypeOfferings", **arguments):
             found.setdefault(one["InstanceType"], set()).add(one["Location"])
     return {type_: frozenset(zones) for type_, zones in found.items()}
 
@@ -119,14 +115,15 @@ def _names(ec2: Any, plan: Plan) -> frozenset[str]:
         if given.type in ASKED and UNKNOWN not in given.value:
             wanted[ASKED[given.type]].add(given.value)
     keys = ec2.describe_key_pairs(Filters=_by("key-name", sorted(wanted["key pair"])))["KeyPairs"]
-    images = ec2.describe_images(Filters=_by("image-id", sorted(wanted["image"])))["Images"] if wanted["image"] else []
+    ids = _by("image-id", sorted(wanted["image"]))
+    images = pages(ec2, "describe_images", "Images", Filters=ids) if wanted["image"] else ()
     return frozenset([*(key["KeyName"] for key in keys), *(image["ImageId"] for image in images)])
 
 
 def _used(ec2: Any) -> dict[str, int]:
     return {
-        VPC: sum(1 for _ in _pages(ec2, "describe_vpcs", "Vpcs")),
-        EIP: sum(1 for one in ec2.describe_addresses()["Addresses"] if one.get("Domain") == "vpc"),
+        VPC: sum(1 for _ in pages(ec2, "describe_vpcs", "Vpcs")),
+        EIP: sum(1 for one in pages(ec2, "describe_addresses", "Addresses") if one.get("Domain") == "vpc"),
     }
 
 

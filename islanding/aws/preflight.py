@@ -26,6 +26,7 @@ from islanding.aws.offer import (
     machines,
     read,
 )
+from islanding.aws.paging import whole
 from islanding.cfn import UNKNOWN
 from islanding.errors import IslandingError
 from islanding.planning import Plan, plan
@@ -140,10 +141,9 @@ def _existing(clients: Clients, subnets: Sequence[str]) -> tuple[Lack, ...]:
 
     def call(service: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
-            reply: dict[str, Any] = getattr(clients(service), operation)(**arguments)
+            return whole(clients(service), operation, arguments)
         except Exception as error:  # botocore's many kinds of refusal and failure
             raise IslandingError(f"the cluster's subnets cannot be looked at: {error}") from error
-        return reply
 
     vpc = call("ec2", "describe_subnets", {"SubnetIds": [subnets[0]]})["Subnets"][0]["VpcId"]
     return lacks(look_by(call, vpc, subnets))

@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
-from islanding.aws import preflight, stacks
+from islanding.aws import preflight, stacks, trouble
 from islanding.aws.checks import Lack
 from islanding.errors import IslandingError
+from islanding.model import AwsAccess
 from islanding.stackconf import StacksConf, resolved
 from islanding.wait import WaitTimeout, wait_until
 
@@ -55,7 +56,7 @@ class Provisioner:
         What is there already is brought to what the templates say. Raises IslandingError that says what is lacking
         before anything is made, or which step failed and AWS's reason.
         """
-        with _told("making"):
+        with _told("making", self.conf):
             return self._provision(apply)
 
     def lacks(self) -> tuple[Lack, ...]:
@@ -82,7 +83,7 @@ class Provisioner:
 
         Raises IslandingError that says what could not be deleted and AWS's reason.
         """
-        with _told("deleting"):
+        with _told("deleting", self.conf):
             self._deprovision()
 
     def _deprovision(self) -> None:
@@ -194,14 +195,15 @@ class Provisioner:
 
 
 @contextmanager
-def _told(doing: str) -> Iterator[None]:
+def _told(doing: str, conf: StacksConf) -> Iterator[None]:
     """AWS's refusals, and failures to reach it, as errors that a user can act on."""
     import botocore.exceptions  # importing botocore takes most of a second
 
     try:
         yield
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        raise IslandingError(f"AWS refused while {doing} the site: {error}") from error
+        fix = trouble.fix(error, AwsAccess(region=conf.region.name, account=conf.region.account))
+        raise IslandingError(f"AWS refused while {doing} the site: {error}", fix) from error
 
 
 def _local(outpost: str) -> dict[str, Any]:

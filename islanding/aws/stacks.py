@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from islanding.aws.paging import whole
 from islanding.errors import IslandingError
 from islanding.wait import WaitTimeout, wait_until
 
@@ -35,6 +37,7 @@ def deploy(
         "TemplateBody": template,
         "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         "Capabilities": CAPABILITIES,
+        **_once(),
     }
     try:
         if status:
@@ -55,7 +58,7 @@ def delete(client: Any, name: str, on_progress: Progress, *, poll: float = 1.0) 
     """Delete a stack and wait until it is gone; nothing happens when there is none. Raises StackFailed."""
     if not _status(client, name):
         return
-    client.delete_stack(StackName=name)
+    client.delete_stack(StackName=name, **_once())
     end = _ended(client, name, on_progress, poll)
     if end not in ("", "DELETE_COMPLETE"):
         raise StackFailed(f"stack {name} was not deleted ({end}): {'; '.join(reasons(client, name))}")
@@ -93,7 +96,7 @@ def empty(s3: Any, bucket: str) -> None:
 
 def outputs(client: Any, name: str) -> dict[str, str]:
     """The outputs of a stack."""
-    stack = client.describe_stacks(StackName=name)["Stacks"][0]
+    stack = whole(client, "describe_stacks", {"StackName": name})["Stacks"][0]
     return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
 
 
@@ -110,9 +113,14 @@ def reasons(client: Any, name: str) -> list[str]:
     return list(dict.fromkeys(told))
 
 
+def _once() -> dict[str, str]:
+    """What lets a call be sent again after its reply was lost, and be carried out once."""
+    return {"ClientRequestToken": f"islanding-{secrets.token_hex(8)}"}
+
+
 def _status(client: Any, name: str) -> str:
     try:
-        return str(client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+        return str(whole(client, "describe_stacks", {"StackName": name})["Stacks"][0]["StackStatus"])
     except client.exceptions.ClientError as error:
         if "does not exist" in str(error):
             return ""

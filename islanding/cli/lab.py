@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.table import Table
 
-from islanding import siteconf
+from islanding import manners, siteconf
 from islanding.errors import LabError
 from islanding.journal import Event
 from islanding.lab import cgroups, launch, registry
@@ -52,6 +52,7 @@ def lab_group() -> None:
     \b
     Examples:
       islanding lab up outpost-local
+      islanding lab up closed-vpc --manners iam,consistency=2s,throttling,pages=5,failures=0.02
       islanding lab shell operator                 a shell with kubectl, aws and ssh
       islanding lab shell worker-1                 a shell on the machine
       islanding lab kubectl get nodes
@@ -66,7 +67,14 @@ _LAB = click.option("--lab", "lab_name", default=None, help="Site name or id of 
 
 @lab_group.command("up")
 @click.argument("site", type=SiteName())
-def up_command(site: str) -> None:
+@click.option(
+    "--manners",
+    default="",
+    metavar="NAME[=VALUE],...",
+    help=f"Let the lab's AWS treat callers as a real account is treated: all, or some of "
+    f"{', '.join(siteconf.MANNERS)}; also by {manners.ENV}.",
+)
+def up_command(site: str, **given: str) -> None:
     """Bring SITE up and leave it running."""
     console = Console(stderr=True)
     begun = time.monotonic()
@@ -76,7 +84,7 @@ def up_command(site: str) -> None:
             console.print(f"  {event['since_start']:6.1f} s  {event['step']}", highlight=False)
 
     console.print(f"bringing up {site}", highlight=False)
-    lab = launch.up(site, on_event=show)
+    lab = launch.up(site, on_event=show, manners=given["manners"])
     console.print(f"{lab.site} is ready after {time.monotonic() - begun:.1f} s as lab {lab.id}", highlight=False)
     console.print("look round:  islanding lab shell operator\nend it:      islanding lab down", highlight=False)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import jmespath
 from pydantic import BaseModel, ConfigDict, Field
 
-from islanding.aws import calls
+from islanding.aws import calls, trouble
 from islanding.errors import IslandingError
 from islanding.model import Site
 
@@ -60,15 +60,29 @@ def found(name: str) -> dict[str, str]:
 
 
 def take_call(site: Site, step: AwsCall) -> None:
-    """Take the step; raises IslandingError with AWS's message, or naming what was not found."""
+    """Take the step; raises IslandingError with AWS's message, or naming what was not found.
+
+    What was just changed may be unseen by some reads (`calls.settling`): that there is nothing, or that it is there
+    already, counts when every look says so for that long. What a step found may bear another id when it is called for,
+    after a reply that was lost: then it is looked for once more.
+    """
+    try:
+        _take(site, step)
+    except IslandingError as error:
+        if not (step.find and trouble.not_found(error.__cause__ or error)):
+            raise
+        _take(site, step)
+
+
+def _take(site: Site, step: AwsCall) -> None:
     values: dict[str, Any] = {}
     for name, find in step.find.items():
-        values[name] = look_up(site, find, values)
+        values[name] = _sure(site, find, values, there=False)
         if not values[name]:
             if step.when_found:
                 return
             raise NotThere(f"AWS call {step.service}.{step.operation}: there is no {name} ({_shown(find)})")
-    if step.unless and look_up(site, step.unless, values):
+    if step.unless and _sure(site, step.unless, values, there=True):
         return
     try:
         reply = calls.call(site, step.service, step.operation, filled(step.arguments, values))
@@ -80,6 +94,13 @@ def take_call(site: Site, step: AwsCall) -> None:
     if refused:  # some calls of EC2 on several things answer 200 and say here what they did not do
         said = "; ".join(f"{one.get('ResourceId', '')} {one['Error'].get('Message', '')}" for one in refused)
         raise IslandingError(f"AWS call {step.service}.{step.operation} failed: {said}")
+
+
+def _sure(site: Site, find: Find, values: Mapping[str, Any], *, there: bool) -> Any:
+    """What `find` selects; that it is there (or, with `there` false, that it is not) is looked at till that is sure."""
+    return calls.until_settled(
+        site, lambda: look_up(site, find, values), lambda now: isinstance(now, Exception) or bool(now) is not there
+    )
 
 
 def look_up(site: Site, find: Find, values: Mapping[str, Any] | None = None) -> Any:

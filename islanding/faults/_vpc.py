@@ -65,6 +65,11 @@ def tagged(kind: str, tags: list[dict[str, str]]) -> dict[str, Any]:
     return {"TagSpecifications": [{"ResourceType": kind, "Tags": tags}]} if tags else {}
 
 
+def once(fault: str) -> dict[str, str]:
+    """The argument by which EC2 makes a thing once for the fault of that id, however often it is asked to."""
+    return {"ClientToken": f"islanding-{fault}"}
+
+
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     """The names of what is not as before, in order, with what it is now; empty when all is."""
     return ", ".join(f"{key} is {now.get(key)!r}" for key in sorted(before) if before[key] != now.get(key))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from islanding.faults._endpoint import OnEndpoint, as_before, attributes, creation, find_live, live, routed
 from islanding.faults._fault import Health
 from islanding.faults._plan import AwsCall, Plan, new_id
+from islanding.faults._vpc import once
 from islanding.model import Site
 
 
@@ -25,8 +26,9 @@ class EndpointRemoved(OnEndpoint):
     def plan(self, site: Site) -> Plan:
         raw = self.endpoint(site)
         id, before = raw["VpcEndpointId"], attributes(raw)
+        fault = new_id()
         return Plan(
-            id=new_id(),
+            id=fault,
             kind=self.kind,
             target=f"{before['type'].lower()} endpoint {id} ({before['service']})",
             summary=f"endpoint removed: ec2.delete_vpc_endpoints({id}), {before['service']} in {before['vpc']}",
@@ -43,7 +45,7 @@ class EndpointRemoved(OnEndpoint):
                 AwsCall(
                     service="ec2",
                     operation="create_vpc_endpoint",
-                    arguments=creation(before),
+                    arguments={**creation(before), **once(fault)},
                     unless=find_live(before),
                 ),
             ),

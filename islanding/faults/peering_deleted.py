@@ -60,7 +60,7 @@ class PeeringDeleted(Fault):
                     service="ec2",
                     operation="delete_vpc_peering_connection",
                     arguments={"VpcPeeringConnectionId": id},
-                    accept=("InvalidVpcPeeringConnectionID.NotFound",),
+                    accept=("InvalidVpcPeeringConnectionID.NotFound", _DONE),
                 ),
             ),
             undo=(
@@ -73,6 +73,7 @@ class PeeringDeleted(Fault):
                         **tagged("vpc-peering-connection", own_tags(raw)),
                     },
                     unless=Find(**between, select=f"{_PEERINGS}[?{any_state}].VpcPeeringConnectionId | [0]"),
+                    accept=("VpcPeeringConnectionAlreadyExists",),
                 ),
                 AwsCall(
                     service="ec2",
@@ -80,6 +81,7 @@ class PeeringDeleted(Fault):
                     arguments={"VpcPeeringConnectionId": found("pending")},
                     find={"pending": pending},
                     when_found=True,
+                    accept=(_DONE,),
                 ),
                 *(
                     AwsCall(
@@ -124,6 +126,7 @@ class PeeringDeleted(Fault):
         return only(fit, f"active peering of {vpc}", "VpcPeeringConnectionId", "give the parameter peering_id")
 
 
+_DONE = "InvalidStateTransition"  # it was deleted, or accepted, by a call whose reply was lost
 _SIDES = ("Requester", "Accepter")
 _PEERINGS = "VpcPeeringConnections"
 _COMING = ("active", "pending-acceptance", "initiating-request", "provisioning")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from islanding.faults._aws import Find
 from islanding.faults._fault import Fault, Health
 from islanding.faults._plan import AwsCall, FaultError, Plan, found, new_id
-from islanding.faults._vpc import TAG, by, by_tag, ec2, facts, tagged
+from islanding.faults._vpc import TAG, by, by_tag, ec2, facts, once, tagged
 from islanding.model import Site
 
 
@@ -50,7 +50,7 @@ class SubnetNaclCut(Fault):
                 AwsCall(
                     service="ec2",
                     operation="create_network_acl",  # a new one denies all (VPC user guide, custom network ACLs)
-                    arguments={"VpcId": vpc, **tagged("network-acl", [{"Key": TAG, "Value": id}])},
+                    arguments={"VpcId": vpc, **tagged("network-acl", [{"Key": TAG, "Value": id}]), **once(id)},
                     unless=mine,
                 ),
                 *(

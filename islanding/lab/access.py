@@ -21,16 +21,21 @@ from islanding.lab.region.seed import Seed
 from islanding.lab.region.server import Region
 
 KEY_NAME = "islanding"
+PROMPT = 2  # attempts at a call: a quiet Region answers the first, and a lost one must be told soon
+PATIENT = 8  # where calls are throttled and fail now and then, as on a real account
 
 
 class Access:
     """The users' side of one account: files in `folder`, the API on loopback for the harness itself."""
 
-    def __init__(self, region: Region, ca: Authority, folder: Path, *, names: Sequence[str], tools: Path) -> None:
+    def __init__(
+        self, region: Region, ca: Authority, folder: Path, *, names: Sequence[str], tools: Path, attempts: int
+    ) -> None:
         self.region = region
         self.folder = folder
         self._ca = ca
         self._tools = tools
+        self._attempts = attempts
         folder.mkdir(exist_ok=True)
         self.tls = self._certificate(names)
         self.ssh_public_key = self._write_ssh_key()
@@ -116,7 +121,8 @@ class Access:
             "AWS_REGION": self.region.region,
             "AWS_STS_REGIONAL_ENDPOINTS": "regional",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_MAX_ATTEMPTS": "2",
+            "AWS_MAX_ATTEMPTS": str(self._attempts),
+            "AWS_RETRY_MODE": "standard",
             "NO_PROXY": "*",  # the user's own proxy is not of the lab
             "no_proxy": "*",
         }
@@ -134,5 +140,5 @@ class Access:
             aws_access_key_id=keys["aws_access_key_id"],
             aws_secret_access_key=keys["aws_secret_access_key"],
             aws_session_token=keys["aws_session_token"],
-            config=Config(retries={"total_max_attempts": 2}, proxies={}),
+            config=Config(retries={"total_max_attempts": self._attempts, "mode": "standard"}, proxies={}),
         )

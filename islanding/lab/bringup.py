@@ -104,6 +104,7 @@ class Lab:
                 binds={str(self.parts.oci_dir): _IMAGES},
                 seats=outpost_stacks.seats(self.conf),
                 own_addons=False,
+                manners=self.conf.lab.manners,
             )
 
     def _open(self) -> None:

@@ -70,6 +70,7 @@ def describe(lab: Lab) -> Site:
             region=conf.region.name,
             account=conf.region.account,
             env=lab.world.access.runner_environment(OPERATOR),
+            settle=conf.lab.manners.settle,
         ),
         fault_seconds=conf.fault_seconds,
         guardrails=conf.guardrails,

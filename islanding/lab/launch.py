@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from islanding import manners as asked_manners
 from islanding import siteconf, stackconf
 from islanding.errors import LabError, SetupError
 from islanding.journal import Event, parse
@@ -34,20 +35,23 @@ def up(
     on_event: Callable[[Event], None] = lambda _event: None,
     cancelled: Callable[[], bool] = lambda: False,
     tied: bool = False,
+    manners: str = "",
 ) -> Lab:
     """Bring a site up in a lab of its own and return it once it is ready.
 
     `site` is the name of a reference site, or the path of a site's folder or `site.yaml`. `journal` takes the
     bring-up's events (default: a file among the lab's logs); `logs` keeps the parts' logs (default: the lab's folder,
     from which they go to the state folder when the lab ends). `cancelled` is asked all the time: when it says True the
-    bring-up ends with LabError. `tied`: the lab goes when the calling thread does, also by SIGKILL.
+    bring-up ends with LabError. `tied`: the lab goes when the calling thread does, also by SIGKILL. `manners`: how the
+    lab's AWS treats its callers, as `--manners` takes it; otherwise ISLANDING_MANNERS says it, or the site file.
 
     Raises SetupError for what the machine or the site file lacks, LabError when the lab does not come up; nothing is
     left behind then.
     """
     require_root()
     path = _site_file(site)
-    conf = stackconf.load(path)
+    overrides = asked_manners.overrides(manners)
+    conf = stackconf.load(path, overrides=overrides)
     found = parts.find()
     limits.raise_inotify()
     registry.sweep()
@@ -71,6 +75,7 @@ def up(
                 "oci_dir": str(found.oci_dir),
                 "manifests": str(found.manifests),
                 "versions": found.versions,
+                "overrides": overrides,
             }
             (folder / "request.json").write_text(json.dumps(request))
             guard = _start_guard(folder, tied)

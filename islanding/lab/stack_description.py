@@ -58,7 +58,12 @@ def describe(lab: StackSite, *, inside: bool = False) -> Site:
             url=f"http://{nodes[0].address}:{conf.workload.node_port}/",
             image=made.resolved(conf.workload.image),
         ),
-        aws=AwsAccess(region=conf.region.name, account=conf.region.account, env=_aws_environment(lab, inside=inside)),
+        aws=AwsAccess(
+            region=conf.region.name,
+            account=conf.region.account,
+            env=_aws_environment(lab, inside=inside),
+            settle=conf.lab.manners.settle,
+        ),
         fault_seconds=conf.fault_seconds,
         guardrails=conf.guardrails,
         timers=Timers(bgp_hold=BGP_HOLD, node_grace=conf.lab.node_grace, eviction=conf.lab.eviction),

@@ -71,6 +71,7 @@ class StackSite:
             profiles={CREATOR: "Creator", STRANGER: "Stranger"},
             ami=self._ami,
             timing=Timing(node_grace=conf.lab.node_grace, eviction=conf.lab.eviction),
+            manners=conf.lab.manners,
         )
         self.world.access.add_foreign_user(FOREIGN, FOREIGN_ACCOUNT)
         self.desk: OpenDesk

@@ -10,7 +10,7 @@ from typing import Any
 
 from islanding.journal import Journal
 from islanding.lab import addons, elsewhere, node
-from islanding.lab.access import Access
+from islanding.lab.access import PATIENT, PROMPT, Access
 from islanding.lab.amis import IMAGES
 from islanding.lab.distribution import Distribution
 from islanding.lab.doorkeeper import Doorkeeper
@@ -26,6 +26,7 @@ from islanding.lab.plan import NetworkPlan
 from islanding.lab.region import mends
 from islanding.lab.region.http import HttpServer
 from islanding.lab.region.instances import InstanceState
+from islanding.lab.region.manners.choice import Choice
 from islanding.lab.region.mends import prefix_lists
 from islanding.lab.region.server import Region, host_names
 from islanding.lab.vpc import names
@@ -34,8 +35,11 @@ from islanding.lab.vpc.outside import AWS, Outside
 from islanding.lab.vpc.reconciler import DataPlane
 from islanding.lab.vpc.resolvers import Resolvers
 from islanding.lab.vpc.state import Ec2State, ServiceHost
+from islanding.manners import said
+from islanding.siteconf import MannersConf
 
 BINARIES = "/opt/islanding/bin"  # where an instance finds the parts' programs
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"  # who makes a site may do all that makes it
 FOLLOWED = frozenset({"ec2", "cloudformation", "autoscaling", "eks", "route53", "elasticloadbalancing"})
 
 
@@ -45,7 +49,8 @@ class World:
     `profiles` maps the profiles of the lab's users to roles; `ami` gives what an instance's image lays on its disk.
     `outside` and `around` are the network around the VPCs, which is there already; `binds` are further folders of the
     host that machines have. `seats` names the instances of a local cluster's control plane, with their addresses.
-    Without `own_addons` a new cluster has no network plugin, kube-proxy and CoreDNS: its nodes' image brings them.
+    `manners`: how AWS treats its callers. Without `own_addons` a new cluster has no network plugin, kube-proxy and
+    CoreDNS: its nodes' image brings them.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class World:
         binds: Mapping[str, str] | None = None,
         seats: Mapping[str, str] | None = None,
         own_addons: bool = True,
+        manners: MannersConf | None = None,
     ) -> None:
         self.outside = outside or Outside(region=region)
         self.guests: dict[str, ServiceHost] = {}  # people's places in a VPC, by their network interface
@@ -73,6 +79,10 @@ class World:
         self.aws_ca = Authority.create("islanding lab AWS CA")
         self.keeper = Keeper(journal)
         self.region = Region(account, region, logs / "region.jsonl", self.keeper.trouble)
+        chosen = manners or MannersConf()
+        self.region.behave(Choice(**chosen.model_dump()))
+        if chosen.on:
+            journal.append("warning", text=f"the lab's AWS has a real account's manners: {said(chosen)}")
         self.parts = parts
         limits = {name: (kind.interfaces, kind.addresses) for name, kind in parts.limits.items()}
         mends.install(account, region, limits, IMAGES)
@@ -83,12 +93,17 @@ class World:
         )
         self.metadata = VpcMetadata(self._serve_metadata, self.outside.outposts)
         self.access = Access(
-            self.region, self.aws_ca, folder / "aws", names=(*host_names(region), self.outside.api), tools=parts.bin_dir
+            self.region,
+            self.aws_ca,
+            folder / "aws",
+            names=(*host_names(region), self.outside.api),
+            tools=parts.bin_dir,
+            attempts=PATIENT if chosen.on else PROMPT,
         )
-        for role in profiles.values():
-            self.region.seed.create_role(role)
-        self.access.write_credentials(profiles)
         self.creator = next(iter(profiles))
+        for profile, role in profiles.items():
+            self.region.seed.create_role(role, policies=[ADMINISTRATOR] if profile == self.creator else [])
+        self.access.write_credentials(profiles)
         binds = {str(parts.bin_dir): BINARIES, **(binds or {})}
         self.plane = DataPlane(
             account,
@@ -130,7 +145,7 @@ class World:
             binds=binds,
             region=self.region,
             plane=self.plane,
-            client=lambda service: self.access.client(service, self.creator),
+            client=self.region.own_client,
             aws_ca=self.aws_ca.certificate_pem,
             resolver=self.outside.resolver,
             kubernetes_version=parts.versions["kubernetes"],
@@ -189,7 +204,7 @@ class World:
 
     def _halted(self, instance: str) -> None:
         """An instance that powered itself off is stopped, as on EC2."""
-        self.access.client("ec2", self.creator).stop_instances(InstanceIds=[instance])
+        self.region.own_client("ec2").stop_instances(InstanceIds=[instance])
 
     def _addons(self, hosted: Hosted, cluster: dict[str, Any]) -> list[dict[str, Any]]:
         if not self._own_addons:

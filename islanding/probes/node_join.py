@@ -60,11 +60,11 @@ class NodeJoin(AtPlace):
         return reading(instance, guest, member, trouble)
 
     def _instance(self) -> Instance:
-        from islanding.aws import calls  # these take longer than all the rest of a sampler
+        from islanding.aws import calls, paging  # these take longer than all the rest of a sampler
         from islanding.model import AwsAccess
 
         access = AwsAccess(region=self.region, account="", env=self.aws_env)
-        reply = calls.client(access, "ec2").describe_instances(InstanceIds=[self.instance_id])
+        reply = paging.whole(calls.client(access, "ec2"), "describe_instances", {"InstanceIds": [self.instance_id]})
         found: list[dict[str, Any]] = [one for group in reply["Reservations"] for one in group["Instances"]]
         if not found:
             return Instance(self.instance_id, "unknown to EC2")

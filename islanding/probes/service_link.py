@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from islanding.probes.base import Probe, Reading
 
+_ATTEMPTS = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceLink(Probe):
@@ -70,7 +72,10 @@ def _client(region: str, timeout: float, env: tuple[tuple[str, str], ...]) -> An
     from islanding.aws import recording
 
     os.environ.update(env)  # the sampler is a process of its own, and botocore reads its environment
-    patience = Config(connect_timeout=timeout, read_timeout=timeout, retries={"total_max_attempts": 1})
+    # Throttled, or failed on AWS's side, a sample is taken again at once: neither says anything about the link.
+    share = timeout / _ATTEMPTS
+    retries: Any = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
+    patience = Config(connect_timeout=share, read_timeout=share, retries=retries)
     client = boto3.client("cloudwatch", region_name=region, config=patience)
     recording.attach(client.meta.events)
     return client

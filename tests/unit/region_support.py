@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.config import Config
 
 from islanding.lab.region.http import Request
 from islanding.lab.region.seed import SessionCredentials
@@ -56,8 +57,8 @@ class _Raw:
         return [self._body]
 
 
-def connect(region: Region, service: str, who: SessionCredentials | None = None) -> Any:
-    """A boto3 client of `region` as `who`, by default a session of the role Operator."""
+def connect(region: Region, service: str, who: SessionCredentials | None = None, attempts: int = 5) -> Any:
+    """A boto3 client of `region` as `who`, by default a session of the role Operator; see its call through."""
     who = who or region.seed.assume("Operator")
     client: Any = boto3.client(
         service,
@@ -65,6 +66,7 @@ def connect(region: Region, service: str, who: SessionCredentials | None = None)
         aws_access_key_id=who.access_key_id,
         aws_secret_access_key=who.secret_access_key,
         aws_session_token=who.session_token,
+        config=Config(retries={"total_max_attempts": attempts, "mode": "standard"}),
     )
 
     def send(request: Any, **_: object) -> AWSResponse:

@@ -172,6 +172,22 @@ def test_what_a_node_config_lacks_is_named(lacks: str, words: str) -> None:
         nodeadm.validate({**whole, lacks: ""})
 
 
+@pytest.mark.parametrize(
+    ("code", "again"),
+    [
+        ("RequestLimitExceeded", True),
+        ("ServerException", True),
+        ("Unavailable", True),
+        ("AccessDeniedException", False),
+    ],
+)
+def test_nodeadm_asks_again_when_aws_itself_failed(code: str, again: bool) -> None:
+    """Throttled or failed on AWS's side is worth another try; a refusal is not."""
+    said = f"An error occurred ({code}) when calling the DescribeCluster operation: Rate exceeded"
+
+    assert (nodeadm.TRANSIENT.search(said) is not None) == again
+
+
 def test_nodeadm_gives_up_at_its_deadline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """In the words of the SDK, after tries that are in the log."""
     (tmp_path / "aws").write_text("#!/bin/sh\necho 'Connect timeout on endpoint URL' >&2\nexit 255\n")

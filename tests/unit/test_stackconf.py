@@ -67,7 +67,7 @@ def test_unknown_kind(mistakes: Mistakes) -> None:
 
 def test_several_mistakes_at_once(mistakes: Mistakes) -> None:
     """All mistakes are told, in the order of their lines."""
-    keys = "Allowed: workstation, images, node_grace, eviction"
+    keys = "Allowed: workstation, images, node_grace, eviction, manners"
     found = mistakes(
         ("name: closed-vpc", "name: Closed"), ("replicas: 3", "replicas: 0"), ("node_grace: 16", "node_grase: 16")
     )

@@ -12,6 +12,7 @@ import http.client
 import ipaddress
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -24,6 +25,11 @@ import yaml
 METADATA = "169.254.169.254"
 KIND = ("node.eks.aws/v1alpha1", "NodeConfig")
 MIME = "application/node.eks.aws"
+# What the SDK for Go tries again (its retryer's throttle codes, and answers of 500 to 504, by the services' words).
+TRANSIENT = re.compile(
+    r"An error occurred \((RequestLimitExceeded|Throttling\w*|TooManyRequestsException|InternalError|InternalFailure|"
+    r"ServerException|Unavailable|ServiceUnavailable\w*)\)"
+)
 DEADLINE = 600.0  # seconds that the EC2 and EKS APIs may take to answer
 TRY = 20  # seconds that one connection may take
 PAUSE = 5.0  # seconds between tries
@@ -135,7 +141,7 @@ def call(operation: str, *arguments: str) -> Any:
         if done.returncode == 0:
             return json.loads(done.stdout)
         said = done.stderr.strip()
-        if "An error occurred (" in said and "RequestLimitExceeded" not in said:
+        if "An error occurred (" in said and not TRANSIENT.search(said):
             raise Failed(f"operation error {service}: {title}, https response error: {said}")
         log("warn", f"{title} did not succeed, will try again", error=said)
         if time.monotonic() + PAUSE > end:

@@ -1,7 +1,8 @@
 """Judges each request by the policy of the endpoint that it came through, and by that of the bucket or repository.
 
-IAM's identity policies are not evaluated: a principal may do anything with what is its own account's, unless one of
-these policies is against it. What is somebody else's needs that one's word.
+IAM's identity policies are not evaluated here (`manners.identity` does that where it is on): a principal may do
+anything with what is its own account's, unless one of these policies is against it. What is somebody else's needs that
+one's word.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Permissions:
 
     def __init__(self, account: str, region: str) -> None:
         self._account = account
-        self._region = region
+        self.region = region
         _leave_bucket_policies_to_us()
 
     def __call__(self, request: Request, principal: Principal | None, service: str, operation: str, via: Via) -> None:
@@ -46,9 +47,9 @@ class Permissions:
             return
         caller = Caller(principal.arn, principal.account, principal.role_arn) if principal else None
         account = caller.account if caller else self._account
-        for meaning in meanings(request, service, operation, self._region, account):
+        for meaning in meanings(request, service, operation, self.region, account):
             thing = self._thing(meaning, account if operation == "CreateBucket" else "")
-            context = _context(request, principal, via, thing.owner, meaning, self._region)
+            context = _context(request, principal, via, thing.owner, meaning, self.region)
             asked = Asked(meaning.action, meaning.resource, caller, context)
             if via.policy:
                 effect = judge(via.policy, asked)
@@ -59,6 +60,26 @@ class Permissions:
                 own = caller is not None and caller.account == thing.owner
                 if effect is Effect.DENY or (effect is Effect.NEUTRAL and not own and not thing.public):
                     raise refusal(service, asked, effect, "resource-based policy", "a resource-based policy")
+
+    def context(self, request: Request, principal: Principal, meaning: Meaning) -> dict[str, tuple[str, ...]]:
+        """The condition keys of one meaning of a request."""
+        return _context(request, principal, request.via, self._thing(meaning, "").owner, meaning, self.region)
+
+    def granted(self, request: Request, principal: Principal, meaning: Meaning) -> bool:
+        """Whether a bucket's or repository's own policy lets a caller of the same account do it, by its own name.
+
+        What it says to the whole account only lets that account's identity policies decide.
+        """
+        thing = self._thing(meaning, "")
+        if not thing.policy or thing.owner != principal.account:
+            return False
+        asked = Asked(
+            meaning.action,
+            meaning.resource,
+            Caller(principal.arn, "", principal.role_arn),
+            _context(request, principal, request.via, thing.owner, meaning, self.region),
+        )
+        return judge(thing.policy, asked, attached=not meaning.bucket) is Effect.ALLOW
 
     def _thing(self, meaning: Meaning, maker: str) -> _Thing:
         """What a request is for; `maker` owns a bucket that is being made."""
@@ -72,7 +93,7 @@ class Permissions:
         from moto.ecr.models import ecr_backends
 
         name = meaning.resource.partition(":repository/")[2]
-        found = ecr_backends[meaning.account][self._region].repositories.get(name) if meaning.account else None
+        found = ecr_backends[meaning.account][self.region].repositories.get(name) if meaning.account else None
         aws_own = meaning.account == SYSTEM and meaning.action.removeprefix("ecr:") in _PULLING
         return _Thing(meaning.account, (found.policy or "") if found else "", public=aws_own)
 

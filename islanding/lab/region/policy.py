@@ -43,11 +43,12 @@ class Asked:
     context: Context = field(default_factory=dict)
 
 
-def judge(document: str, asked: Asked, *, attached: bool = False) -> Effect:
+def judge(document: str, asked: Asked, *, attached: bool = False, identity: bool = False) -> Effect:
     """What `document` (JSON) says of `asked`; a deny goes before an allow.
 
-    `attached`: it is the policy of the one resource that is asked for, and need not name it (ECR's repositories). What
-    cannot be read allows nothing: a statement of that kind denies when it is there to deny.
+    `attached`: it is the policy of the one resource that is asked for, and need not name it (ECR's repositories).
+    `identity`: it is the caller's own, and names no principal. What cannot be read allows nothing: a statement of that
+    kind denies when it is there to deny.
     """
     found = Effect.NEUTRAL
     for statement in _statements(document):
@@ -55,7 +56,7 @@ def judge(document: str, asked: Asked, *, attached: bool = False) -> Effect:
             return Effect.DENY
         effect = statement.get("Effect")
         try:
-            speaks = _speaks(statement, asked, attached)
+            speaks = _speaks(statement, asked, attached, identity)
         except Unreadable:
             speaks = effect != Effect.ALLOW.value
         if speaks and effect != Effect.ALLOW.value:
@@ -76,10 +77,10 @@ def _statements(document: str) -> tuple[Mapping[str, Any] | None, ...]:
     return tuple(s if isinstance(s, Mapping) else None for s in statements)
 
 
-def _speaks(statement: Mapping[str, Any], asked: Asked, attached: bool) -> bool:
+def _speaks(statement: Mapping[str, Any], asked: Asked, attached: bool, identity: bool) -> bool:
     unsaid = attached and not {"Resource", "NotResource"} & statement.keys()
     return (
-        _either(statement, "Principal", "NotPrincipal", lambda given: _names(given, asked.caller))
+        (identity or _either(statement, "Principal", "NotPrincipal", lambda given: _names(given, asked.caller)))
         and _either(statement, "Action", "NotAction", lambda given: _acts(given, asked.action))
         and (unsaid or _either(statement, "Resource", "NotResource", lambda given: _covers(given, asked)))
         and conditions.holds(statement.get("Condition", {}), asked.context)

@@ -43,14 +43,25 @@ class Seed:
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
         return iam_backends[self._account]["aws"]
 
-    def create_role(self, name: str, services: Sequence[str] = ("ec2.amazonaws.com", "eks.amazonaws.com")) -> str:
-        """Make a role that the account's own principals and the named services may assume; returns its ARN."""
+    def create_role(
+        self,
+        name: str,
+        services: Sequence[str] = ("ec2.amazonaws.com", "eks.amazonaws.com"),
+        policies: Sequence[str] = (),
+    ) -> str:
+        """Make a role that the account's own principals and the named services may assume; returns its ARN.
+
+        `policies` are the ARNs of managed policies that it has.
+        """
         statements = [
             {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{self._account}:root"}},
             {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": list(services)}},
         ]
         policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        return str(self._iam.create_role(name, policy, "/", None, "", [], "3600").arn)
+        arn = str(self._iam.create_role(name, policy, "/", None, "", [], "3600").arn)
+        for managed in policies:
+            self._iam.attach_role_policy(managed, name)
+        return arn
 
     def create_instance_profile(self, name: str, role: str) -> str:
         """Make an instance profile that holds `role` (its name); returns the profile's ARN."""

@@ -19,7 +19,11 @@ from islanding.lab.region.errors import AwsError, adapt, render
 from islanding.lab.region.forward import Forwarder
 from islanding.lab.region.hostnames import Target
 from islanding.lab.region.http import HttpServer, Request, Response
+from islanding.lab.region.idempotency import Tokens
 from islanding.lab.region.instances import Instances, InstanceState
+from islanding.lab.region.manners import Manners
+from islanding.lab.region.manners.call import Call
+from islanding.lab.region.manners.choice import Choice, manners
 from islanding.lab.region.metadata import InstanceIdentity, Lookup
 from islanding.lab.region.metrics import Feed, LinkState
 from islanding.lab.region.operations import form, mutates, operation_of
@@ -32,6 +36,7 @@ from islanding.lab.region.seed import Seed, SessionCredentials
 from islanding.lab.region.signature import Claim
 from islanding.lab.region.trail import Trail
 from islanding.lab.region.troubles import Troubles
+from islanding.lab.system_images import ACCOUNT as SYSTEM
 from islanding.lab.vpc.door import Via
 
 REGIONAL = (
@@ -41,6 +46,7 @@ REGIONAL = (
 GLOBAL = ("sts.amazonaws.com", "iam.amazonaws.com", "route53.amazonaws.com", "s3.amazonaws.com")
 # Services whose global names are signed for that Region.
 SIGNED_IN_US_EAST_1 = frozenset({"sts", "iam", "route53", "organizations"})
+OWN_ROLE = "AWSServiceRole"  # as which AWS's services call each other
 UNSIGNED = frozenset({"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"})
 Hook = Callable[[str, str], None]
 Guard = Callable[[Request, Principal | None, str, str, Via], None]
@@ -67,7 +73,7 @@ class Region:
         self.outposts = Outposts(account, region)
         self.eks = Eks(account, region, self.outposts.knows)
         self.ec2 = Instances(account, region)
-        self.cloudformation = CloudFormation(account, region, self._own_client, self.errors.append)
+        self.cloudformation = CloudFormation(account, region, self.own_client, self.errors.append)
         self._sessions: dict[tuple[str, str], SessionCredentials] = {}
         self._session_lock = threading.Lock()
         self._trail = Trail(log, self.errors.append)
@@ -77,7 +83,10 @@ class Region:
         self.registry = Registry(region, self.ecr)
         # Judges each request before it is answered: raises AwsError to refuse. `service` is the name in signatures, or
         # ecr.dkr, `operation` the API's name for what is asked; a request to S3 has its bucket in front of the path.
-        self.guard: Guard = Permissions(account, region)
+        self.permissions = Permissions(account, region)
+        self.guard: Guard = self.permissions
+        self._manners = Manners()
+        self._tokens = Tokens()
         self._hooks: list[Hook] = []
         self._own: dict[str, Any] = {}
         self._own_role = ""
@@ -203,7 +212,17 @@ class Region:
                     raise admission.unsigned(service)
             admission.check_door(services, target, service)
             self.guard(request, principal, service, operation, request.via)
-            response = self._answer(request, service, operation, claim, principal, target)
+            call = Call(
+                request,
+                principal,
+                service,
+                operation,
+                presigned=bool(claim and claim.presigned),
+                own=principal is not None and _is_aws(principal),
+            )
+            response = self._manners(
+                call, lambda asked: self._carry_out(asked, service, operation, claim, principal, target)
+            )
         except AwsError as error:
             error = adapt(error, service)
             code, response = error.code, self._refusal(error, request, service, target)
@@ -214,8 +233,6 @@ class Region:
             code = "InternalFailure"
             self.errors.append(f"{service} {operation}: {type(error).__name__}: {error}")
             response = render(AwsError(code, "The lab's Region failed; see its errors", 500), request, service)
-        if response.status < 400 and mutates(operation):
-            self._mutated(service, operation)
         if request.upload is not None:
             request.upload.close()
         self._trail.write(
@@ -250,6 +267,25 @@ class Region:
         if request.upload is not None and claim.service != "s3":
             raise AwsError("RequestEntityTooLarge", "Request is too large", 413)
         return credential
+
+    def _carry_out(
+        self,
+        request: Request,
+        service: str,
+        operation: str,
+        claim: Claim | None,
+        principal: Principal | None,
+        target: Target,
+    ) -> Response:
+        """Answer, and have what follows from a change done before the reply is sent, or lost."""
+
+        def answer() -> Response:
+            response = self._answer(request, service, operation, claim, principal, target)
+            if response.status < 400 and mutates(operation):
+                self._mutated(service, operation)
+            return response
+
+        return self._tokens(request, service, operation, principal.account if principal else "", answer)
 
     def _answer(  # noqa: C901, PLR0911  # one return for each service reads best
         self,
@@ -287,11 +323,15 @@ class Region:
                 return response
         return self._forward(request, claim, principal)
 
-    def _own_client(self, service: str) -> Any:
+    def behave(self, choice: Choice) -> None:
+        """Treat callers as AWS treats real accounts, as far as that is chosen, from now on."""
+        self._manners = manners(choice, self.permissions)
+
+    def own_client(self, service: str) -> Any:
         """A client of a service of the Region's own, as which it calls the others."""
         with self._session_lock:
             if service not in self._own:
-                role = self._own_role = self._own_role or self.seed.create_role("AWSServiceRole")
+                role = self._own_role = self._own_role or self.seed.create_role(OWN_ROLE)
                 self._own[service] = inside.client(self.handle, service, self.region, self.seed.assume(role))
             return self._own[service]
 
@@ -301,3 +341,8 @@ class Region:
                 hook(service, operation)
             except Exception as error:
                 self.errors.append(f"hook after {service}:{operation}: {type(error).__name__}: {error}")
+
+
+def _is_aws(principal: Principal) -> bool:
+    """Whether it is one of AWS's own services that calls, or what runs in an account of AWS's."""
+    return principal.account == SYSTEM or principal.role_arn.rpartition("/")[2] == OWN_ROLE
