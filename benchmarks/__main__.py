@@ -133,6 +133,10 @@ containerd fetches one. *By skopeo* is the whole image, which skopeo hashes and 
 is the same command without any network, and takes about as long. So the first row measures the path, the second one
 skopeo.
 
+*Undo log append* is one line of the log written and on disk (fsync). *Healed by the watchdog* is from SIGKILL of a
+process that holds a fault until the undo log says that the fault is undone, at a site whose router is a file: the time
+is the watchdog's own, not a router's.
+
 Every figure is a median; the notes give the smallest, the largest and the rounds. The time that an empty program takes
 (*noise*) is measured before and after everything: where its largest is many times its median, or both differ much, the
 machine had other work, and figures of milliseconds say little. `make bench ARGS="--only reconcile"` measures one group
