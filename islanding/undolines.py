@@ -25,6 +25,8 @@ from islanding.sites import process_is_alive, process_started
 VERSION = 2
 _UNSUMMED = 1  # the version whose lines had no checksum
 _SUM = re.compile(rb', "crc": "([0-9a-f]{8})"}$')
+_END = re.compile(rb'"crc": "[0-9a-f]{8}"}')
+_BEGINS = b'{"v": '
 _ID = re.compile(rb'"id": "([^"\\]{1,64})"')
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?')
 
@@ -103,6 +105,11 @@ class Entry:
         return self.state not in CLOSED
 
     @property
+    def is_ended_by_others(self) -> bool:
+        """Whether somebody other than its own run has closed it."""
+        return not self.is_open and bool(self.by) and not self.by.startswith("runner")
+
+    @property
     def target(self) -> str:
         return str(self.plan.get("target", ""))
 
@@ -161,7 +168,7 @@ def replay(content: bytes) -> Replay:
         if not raw.strip():
             continue
         line = _parse(raw)
-        if line is None and (raw is last or _is_torn(raw)):
+        if line is None and _is_torn(raw, last=raw is last):
             torn += 1
         elif line is None:
             name = _named(raw)
@@ -203,10 +210,15 @@ def _sum_is_right(raw: bytes) -> bool:
     return found is not None and zlib.crc32(raw[: found.start()] + b"}") == int(found[1], 16)
 
 
-def _is_torn(raw: bytes) -> bool:
-    """Whether a line begins as ours do and stops in the middle: cut off as it was written, and never relied on."""
+def _is_torn(raw: bytes, *, last: bool) -> bool:
+    """Whether a line begins as ours do and stops in the middle: cut off as it was written, and never relied on.
+
+    One that holds the end of a line, or a second beginning, is two lines whose border was damaged.
+    """
+    if _END.search(raw) or raw.count(_BEGINS) > 1:
+        return False
     outside = _STRING.sub(b"", raw)
-    return raw.startswith(b'{"v": '[: len(raw)]) and outside.count(b"{") > outside.count(b"}")
+    return last or (raw.startswith(_BEGINS[: len(raw)]) and outside.count(b"{") > outside.count(b"}"))
 
 
 def _named(raw: bytes) -> str:

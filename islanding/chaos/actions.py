@@ -221,8 +221,9 @@ def remove_aws_auth_mapping(role: str = "node", arn: str = "", identity: str = "
 def undo_fault(kind: str | None = None, heal_timeout: float = 60.0) -> list[str]:
     """Undo the faults that this experiment has applied (only those of one kind), the latest first; returns their ids.
 
-    Fails when one does not heal within `heal_timeout` seconds. Nothing to undo is no failure: an action that failed
-    has undone itself.
+    Fails when one does not heal within `heal_timeout` seconds, and when one was undone by somebody else before (the
+    watchdog at its deadline, say): what was seen after that proves nothing. Nothing to undo is no failure: an action
+    that failed has undone itself.
     """
     with _acting() as (site, journal):
         return undo_mine(site, journal, kind, heal_timeout=heal_timeout)
@@ -242,11 +243,14 @@ def heal(timeout: float = 60.0) -> list[str]:
 def undo_mine(site: Site, journal: Journal, kind: str | None = None, *, heal_timeout: float = 60.0) -> list[str]:
     """Undo what this process has applied to the site, the latest first, and return their ids.
 
-    Raises IslandingError with all that did not heal.
+    Raises IslandingError with all that did not heal, and with what somebody else ended before.
     """
-    undone, failed = [], []
+    undone: list[str] = []
     log, me = UndoLog.for_site(site.id), Owner.me()
-    for entry in reversed(log.read().open):
+    record = log.read()
+    early = [entry for entry in record.entries if entry.owner == me and entry.is_ended_by_others]
+    failed = [f"{entry.kind} ({entry.target}) was ended before its rollback, by {entry.by}" for entry in early]
+    for entry in reversed(record.open):
         if entry.owner != me or kind not in (None, entry.kind):
             continue
         try:

@@ -1,4 +1,4 @@
-"""A runner killed in the middle of a cut: `islanding heal`, in a process of its own, puts everything back.
+"""A runner killed in the middle of a cut: the watchdog or `islanding heal`, whoever is first, puts everything back.
 
 ISLANDING_KILLS: how many random moments (default 5; twenty for a release).
 """
@@ -15,7 +15,7 @@ import pytest
 
 from islanding.lab.registry import Lab
 from islanding.model import Site
-from islanding.undo import UndoLog
+from islanding.undo import State, UndoLog
 from islanding.wait import wait_until
 from tests.lab.conftest import islanding
 from tests.lab.reach import curl
@@ -86,9 +86,11 @@ def test_heal_puts_back_what_a_killed_runner_left(
     runner.kill()
     runner.communicate()
     healed = islanding("heal", state=lab_state)
-    sys.stdout.write(f"\n{fault} killed after {delay:.2f} s: {healed.stdout.strip()}\n")
     assert 0 == healed.returncode, healed.stdout + healed.stderr
-    assert early or fault in healed.stdout
+    entries = UndoLog.for_site(site.id).read().entries if recorded.exists() else ()
+    by = entries[-1].by if entries else "nobody"
+    sys.stdout.write(f"\n{fault} killed after {delay:.2f} s: undone by {by}; {healed.stdout.strip()}\n")
+    assert early or (fault, State.UNDONE) == (entries[-1].kind, entries[-1].state)
     assert "No fault is applied.\n" == islanding("faults", state=lab_state).stdout
     assert before == condition(site)
     assert site.place("ond").run(curl(f"https://{AWS_API}/", "--insecure"), check=False).ok

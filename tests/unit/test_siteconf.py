@@ -111,7 +111,7 @@ def test_a_good_file_is_understood(load: Load) -> None:
         ("replicas: 3", "replicas: 0", "39: workload.replicas: 0 is out of range; it must be at least 1"),
         ("replicas: 3", "replicas: .inf", "39: workload.replicas: inf is not a whole number"),
         ("node_port: 30080", "node_port: 80", "39: workload.node_port: 80 is out of range; it must be at least 30000"),
-        ("desks:\n", "desks: {}\nspare:\n", "35: desks: {} is not a list\n36: spare: unknown key; Allowed: name, description, region, outpost, lan, routers, bgp, cluster, instances, desks, resolver, workload, templates, guardrails"),
+        ("desks:\n", "desks: {}\nspare:\n", "35: desks: {} is not a list\n36: spare: unknown key; Allowed: name, description, region, outpost, lan, routers, bgp, cluster, instances, desks, resolver, workload, fault_seconds, templates, guardrails, lab"),
         ("control_plane: outpost", "control_plane: moon", "24: cluster.control_plane: 'moon' is not allowed; allowed: outpost or region"),
         ("role: proxy", "role: 7", "34: instances[2].role: 7 is not allowed; allowed: control-plane, worker or proxy"),
         ('version: "1.36"', "version: 1.36", '23: cluster.version: 1.36 is not a version in quotes such as "1.36"'),

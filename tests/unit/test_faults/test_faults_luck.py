@@ -13,15 +13,20 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from chaoslib.exceptions import ActivityFailed
+from hypothesis import given
+from hypothesis import strategies as st
 
 from islanding import faults
 from islanding.aws import calls
+from islanding.chaos import actions
 from islanding.faults import apply
 from islanding.faults import heal as healing
 from islanding.faults.apply import apply_fault, cut, undo_fault
 from islanding.faults.heal import Healed, Outcome, heal
 from islanding.model import AwsAccess, Site
-from islanding.undo import State, UndoLog, UndoLogError
+from islanding.undo import State, UndoLog, UndoLogError, replay
+from islanding.undolines import encode
 from tests.unit.test_faults.bench import Bench
 from tests.unit.test_faults.network import Network, closed_network
 
@@ -249,3 +254,35 @@ def test_heal_goes_on_while_aws_does_not_answer_until_it_is_told_to_end(network:
     assert "is kept in the undo log" in rest
     assert process.returncode == 1
     assert [entry.kind for entry in UndoLog.for_site("lab-1").read().open] == ["route-removed"]
+
+
+def test_an_experiment_says_how_long_its_faults_last_and_hears_of_one_ended_early(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback that finds its fault undone by somebody else fails: the experiment saw no fault for a part of it."""
+    monkeypatch.setenv("ISLANDING_SITE", f"{bench.site.folder}/site.json")
+    monkeypatch.setenv("ISLANDING_JOURNAL", str(bench.journal.path))
+    monkeypatch.setenv("ISLANDING_FAULT_SECONDS", "1234")
+    actions.cut_service_link()
+    [entry] = UndoLog.for_site("lab-1").read().open
+    heal("lab-1", force=True)
+    with pytest.raises(ActivityFailed, match=r"service-link-down .* was ended before its rollback, by heal, process"):
+        actions.undo_fault()
+
+    assert 1200 < entry.seconds_left() <= 1234
+
+
+@given(st.binary(max_size=40), st.integers(0, 10_000))
+def test_any_damage_to_a_log_of_an_applied_fault_is_told(damage: bytes, at: int) -> None:
+    """Wherever bytes are overwritten, the fault is open, or it is named as one whose record is lost."""
+    plan = {"target": "sl", "undo": [{"do": "vtysh", "commands": ["no shutdown"]}]}
+    planned = {"id": "a1", "state": "planned", "when": "2026-01-01T00:00:00+00:00", "kind": "k", "params": {},
+               "plan": plan, "site_id": "s", "site_file": "f", "deadline": "2026-01-01T00:10:00+00:00",
+               "owner": {"pid": 1, "started": 2, "boot": "b", "user": "u", "host": "h"}}  # fmt: skip
+    whole = encode(planned) + encode({"id": "a1", "state": "applied", "when": "2026-01-01T00:00:01+00:00"})
+    content = bytearray(whole)
+    start = at % len(content)
+    content[start : start + len(damage)] = damage
+    record = replay(bytes(content))
+
+    assert record.open or record.orphans or record.newer
