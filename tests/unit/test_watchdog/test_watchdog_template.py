@@ -127,6 +127,17 @@ def test_what_cannot_be_undone_fails_the_call_and_is_kept(network: Network) -> N
     assert fault.is_healed(network.site, lost.plan).ok
 
 
+def test_what_somebody_put_back_is_not_made_twice(network: Network) -> None:
+    """A runner killed between its undo and taking the tags away: the function finds no work, and takes them away."""
+    before, fault = network.state(), faults.EndpointRemoved(service="ecr.dkr")
+    apply_fault(network.site, fault, network.bench.journal, max_seconds=1).undo()
+    there, keys = network.state(), left(network)
+    function(network).handler(at(100))
+
+    assert (there == before, keys != []) == (True, True)
+    assert (network.state(), left(network)) == (before, [])
+
+
 def test_the_tags_go_when_the_runner_undoes_it(network: Network) -> None:
     """A fault that ended well leaves nothing on AWS; one in a lab writes nothing there at all."""
     fault = faults.EndpointPolicyNarrowed(service="s3")
