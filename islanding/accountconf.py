@@ -153,7 +153,9 @@ def _together(document: Document) -> list[Mistake]:
         if isinstance(key, str) and key and not Path(key).expanduser().is_file():
             found.append(mistake(("reach", "key"), f"there is no file {key}"))
     if at("like") is not None and at("like") not in siteconf.names():
-        found.append(mistake(("like",), f"{at('like')!r} is no reference site; there are: {', '.join(siteconf.names())}"))
+        found.append(
+            mistake(("like",), f"{at('like')!r} is no reference site; there are: {', '.join(siteconf.names())}")
+        )
     if at("external_id") and not at("role"):
         found.append(mistake(("external_id",), "is of use with `role` alone"))
     facts = at("facts")

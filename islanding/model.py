@@ -181,7 +181,7 @@ class Facts(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         if name in self._lacking:
-            raise NotCoveredError(f"{name} is not known of this site: {self._lacking[name]}")
+            raise NotCoveredError(f"there is no {name} at this site: {self._lacking[name]}")
         raise KeyError(name)
 
 
@@ -205,15 +205,21 @@ class Site(_Frozen):
     identities: tuple[Identity, ...] = ()
     topology: Topology = Topology()
     facts: dict[str, str] = Field(default_factory=dict)  # parts and versions, deviations: printed in the report
-    lacking: dict[str, str] = Field(default_factory=dict)  # facts and identities that nobody could find out, and why
+    lacking: dict[str, str] = Field(default_factory=dict)  # facts, places, identities not found out, and why
 
     @model_validator(mode="after")
     def _say_what_is_lacking(self) -> Self:
         object.__setattr__(self, "facts", Facts(self.facts, self.lacking))  # frozen for everybody else
         return self
 
+    def require(self, name: str) -> None:
+        """Raises NotCoveredError when nobody could find out what has this name, and the description says why."""
+        if name in self.lacking:
+            raise NotCoveredError(f"there is no {name} at this site: {self.lacking[name]}")
+
     def place(self, name: str) -> Place:
-        """The place of that name; raises KeyError with the known names."""
+        """The place of that name; raises KeyError with the known names, NotCoveredError for one that is lacking."""
+        self.require(name)
         return _named(self.places, name, "place")
 
     def machine(self, address: str, role: PlaceRole = "node") -> Place:
@@ -238,8 +244,7 @@ class Site(_Frozen):
 
     def identity(self, name: str) -> Identity:
         """The identity of that name; raises KeyError with the known names, NotCoveredError for one that is lacking."""
-        if name in self.lacking:
-            raise NotCoveredError(f"nobody is {name} at this site: {self.lacking[name]}")
+        self.require(name)
         return _named(self.identities, name, "identity")
 
     @property

@@ -88,7 +88,7 @@ class Look:
             bastion: Instance | None = self.bastion()
         except Lack:
             bastion = None
-        fit = [one for one in others if bastion is None or one.id != bastion.id and self._lets_in(one, bastion)]
+        fit = [one for one in others if bastion is None or (one.id != bastion.id and self._lets_in(one, bastion))]
         what = "instance in the VPC that is no node and lets SSH in from the bastion"
         return _one(fit, what, lambda i: i.id, "operator.instance")
 
@@ -182,8 +182,8 @@ class Look:
 
     def control_plane_group(self) -> str:
         network = self.state.cluster["resourcesVpcConfig"]
-        given = list(network.get("securityGroupIds") or ())
-        return _one(given or [network["clusterSecurityGroupId"]], "security group of the control plane", str)
+        given = [str(one) for one in network.get("securityGroupIds") or ()]
+        return _one(given or [str(network["clusterSecurityGroupId"])], "security group of the control plane", str)
 
     # -- what is kept ------------------------------------------------------------------------------------------------
 
@@ -219,7 +219,9 @@ def _one(things: Sequence[T], what: str, shown: Callable[[T], str], mend: str = 
 
 def _admits(rule: GroupRule, sources: Sequence[str]) -> bool:
     """Whether a rule lets SSH in from one of these (addresses or group ids)."""
-    if rule.protocol not in ("-1", "tcp", "6") or not (rule.low or 0) <= 22 <= (65535 if rule.high is None else rule.high):
+    if rule.protocol not in ("-1", "tcp", "6") or not (rule.low or 0) <= 22 <= (
+        65535 if rule.high is None else rule.high
+    ):
         return False
     return any(_covers(peer, source) for peer in rule.peers for source in sources)
 

@@ -12,7 +12,6 @@ import pytest
 from islanding import accountconf, stackconf, yamldoc
 from islanding.accountconf import FACTS, OPTIONAL, AccountConf
 from islanding.aws.provision import Provisioned, Provisioner
-from islanding.errors import SetupError
 from islanding.lab.region.server import Region
 from islanding.paths import content_dir
 from islanding.stackconf import StacksConf
