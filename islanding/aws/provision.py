@@ -48,6 +48,7 @@ class Provisioner:
     step: Callable[[str], None]
     poll: float = 5.0
     checked: bool = True  # whether what the site lacks is looked for first
+    tags: Mapping[str, str] = field(default_factory=dict)  # of everything that is made
 
     def provision(self, apply: Callable[[str, Provisioned], bool]) -> Provisioned:
         """Make everything; `apply` applies YAML to the cluster as its creator, and is tried until it says True.
@@ -120,7 +121,13 @@ class Provisioner:
         text = (self.folder / template).read_text()
         values = {key: resolved(value, known) for key, value in parameters.items()}
         return stacks.deploy(
-            self.clients("cloudformation"), self.stack_name(name), text, values, self.step, poll=self.poll
+            self.clients("cloudformation"),
+            self.stack_name(name),
+            text,
+            values,
+            self.step,
+            poll=self.poll,
+            tags=self.tags,
         )
 
     def _cluster(self, known: Known) -> dict[str, str]:
@@ -140,6 +147,7 @@ class Provisioner:
                 },
                 accessConfig={"authenticationMode": "CONFIG_MAP", "bootstrapClusterCreatorAdminPermissions": True},
                 kubernetesNetworkConfig={"serviceIpv4Cidr": str(wanted.service_cidr)},
+                **({"tags": dict(self.tags)} if self.tags else {}),
                 logging={"clusterLogging": [{"types": list(wanted.logs), "enabled": True}]},
                 **(_local(resolved(wanted.outpost, known)) if wanted.outpost else {}),
             )

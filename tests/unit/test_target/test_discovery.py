@@ -2,87 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from islanding import accountconf, stackconf, yamldoc
 from islanding.accountconf import FACTS, OPTIONAL, AccountConf
-from islanding.aws.provision import Provisioned, Provisioner
-from islanding.lab.region.server import Region
-from islanding.paths import content_dir
-from islanding.stackconf import StacksConf
+from islanding.errors import SetupError
 from islanding.target import discovery, state
-from tests.unit.region_support import REGION, connect, fresh_region
-
-CLOSED = content_dir("fixtures") / "closed-vpc"
-POLL = 0.02
-FILE = """\
-name: mine
-account: "{account}"
-region: {region}
-cluster: closed-1
-reach: {{kind: ssh, bastion: {bastion}, key: {key}}}
-"""
-Client = Callable[[str], Any]
 
 
-class Made:
-    """closed-vpc made by its stacks in a Region of its own, and the clients of whoever adopts it."""
-
-    def __init__(self, region: Region, folder: Path) -> None:
-        self.region = region
-        self.folder = folder
-        self.client: Client = cache(lambda service: connect(region, service))
-        conf = stackconf.load(CLOSED / "site.yaml")
-        assert isinstance(conf, StacksConf)
-        self.conf = conf
-        self.client("ec2").create_key_pair(KeyName="mine")
-        images = conf.lab.images
-        around = {
-            "workstation": {"address": "203.0.113.77"},
-            "key": {"name": "mine"},
-            "image": {"operator": images.operator, "worker": images.worker},
-        }
-        self.provisioner = Provisioner(conf, CLOSED, self.client, around, self._step, poll=POLL)
-        self.site: Provisioned = self.provisioner.provision(lambda *_: True)
-        (folder / "key").write_text("")
-
-    def _step(self, what: str) -> None:
-        if what.endswith(": CREATING"):
-            self.region.eks.activate(self.conf.cluster.name, "https://endpoint", b"CA")
-
-    def file(self, more: str = "", **changed: str) -> AccountConf:
-        """A minimal file of it, as its owner would write one."""
-        values = {
-            "account": self.region.account,
-            "region": REGION,
-            "bastion": self.site.facts["bastion_public_ip"],
-            "key": str(self.folder / "key"),
-        }
-        return accountconf.check(yamldoc.parse(FILE.format(**{**values, **changed}) + more, self.folder / "mine.yaml"))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    """The site."""
-    folder = tmp_path_factory.mktemp("target")
-    for region in fresh_region(folder):
-        yield Made(region, folder)
-
-
-def discovered(made: Made, conf: AccountConf, **known: str) -> discovery.Discovered:
+def discovered(made: Any, conf: AccountConf, image: str = "") -> discovery.Discovered:
     """What is found out of the site by a file."""
-    return discovery.discover(conf, state.read(conf, made.client), image=known.get("image", ""))
+    return discovery.discover(conf, state.read(conf, made.client), image=image)
 
 
-def test_all_that_the_stacks_know_is_found(made: Made) -> None:
+def test_all_that_the_stacks_know_is_found(made: Any) -> None:
     """Account, Region, cluster and bastion are enough: every fact is the one that the stacks' outputs give."""
-    image = made.site.resolved(made.conf.workload.image)
-    found = discovered(made, made.file(), image=image)
+    found = discovered(made, made.file(), made.site.resolved(made.conf.workload.image))
 
     assert found.facts == made.site.facts
     assert set(found.lacking) == set(FACTS) - set(made.site.facts) - OPTIONAL
+
+
+def test_what_the_file_says_goes_first(made: Any) -> None:
+    """A fact of the file is taken as it stands, and what follows from it follows."""
+    subnet = made.site.facts["operator_subnet_id"]
+    found = discovered(made, made.file(f"facts: {{worker_subnet_ids: {subnet}, foreign_profile: visitor}}\n"))
+
+    assert found.facts["worker_subnet_ids"] == subnet
+    assert found.facts["worker_route_table_id"] == made.site.facts["operator_route_table_id"]
+    assert found.facts["foreign_profile"] == "visitor"
+
+
+def test_a_bastion_of_somebody_else_takes_its_facts_along(made: Any) -> None:
+    """What hangs on a bastion that is not found is not known, with the reason; all the rest is."""
+    found = discovered(made, made.file(bastion="198.51.100.9"))
+    reason = "there is no instance with the address 198.51.100.9 in this account and Region"
+
+    assert {name for name, why in found.lacking.items() if why == reason} == {
+        "bastion_vpc_id",
+        "bastion_group_id",
+        "bastion_instance_id",
+        "peering_id",
+    }
+    assert found.facts["asg"] == made.site.facts["asg"]
+
+
+def test_several_are_named(made: Any) -> None:
+    """Two Auto Scaling groups with nodes: neither is taken, both are named with the key by which the file decides."""
+    read = state.read(made.file(), made.client)
+    group = read.groups[0]
+    two = replace(read, groups=(group, replace(group, name="other")))
+
+    assert discovery.discover(made.file(), two).lacking["asg"] == (
+        f"there are 2, not one Auto Scaling group with nodes of the cluster: {group.name}, other"
+        " (say which by `facts: asg`)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "changed", "what"),
+    [
+        ("", {"account": "210987654321"}, "these credentials are of account"),
+        ("tags: {stage: test}\n", {}, "cluster closed-1 does not carry stage=test"),
+    ],
+)
+def test_another_site_is_refused(made: Any, file: str, changed: dict[str, str], what: str) -> None:
+    """Credentials of another account, or a cluster without the tags of the file: nothing more is asked."""
+    with pytest.raises(SetupError, match=what):
+        state.read(made.file(file, **changed), made.client)
+
+
+def test_a_cluster_that_is_not_there_is_told_with_those_that_are(made: Any) -> None:
+    """A misspelt cluster is answered with the account's clusters."""
+    conf = made.file().model_copy(update={"cluster": "closed-2"})
+
+    with pytest.raises(SetupError, match=r"has no cluster closed-2 in ap-northeast-1\n  there are: closed-1"):
+        state.read(conf, made.client)
