@@ -32,7 +32,7 @@ Client = Callable[[str], Any]
 class Made:
     """closed-vpc made by its stacks in a Region of its own, and the clients of whoever adopts it."""
 
-    def __init__(self, region: Region, folder: Path) -> None:
+    def __init__(self, region: Region, folder: Path, tags: dict[str, str] | None = None) -> None:
         self.region = region
         self.folder = folder
         self.client: Client = cache(lambda service: connect(region, service))
@@ -46,7 +46,7 @@ class Made:
             "key": {"name": "mine"},
             "image": {"operator": images.operator, "worker": images.worker},
         }
-        self.provisioner = Provisioner(conf, CLOSED, self.client, around, self._step, poll=POLL)
+        self.provisioner = Provisioner(conf, CLOSED, self.client, around, self._step, poll=POLL, tags=tags or {})
         self.site: Provisioned = self.provisioner.provision(lambda *_: True)
         (folder / "key").write_text("")
 
