@@ -56,7 +56,7 @@ class Provisioner:
         What is there already is brought to what the templates say. Raises IslandingError that says what is lacking
         before anything is made, or which step failed and AWS's reason.
         """
-        with _told("making"):
+        with told("making the site"):
             return self._provision(apply)
 
     def lacks(self) -> tuple[Lack, ...]:
@@ -83,7 +83,7 @@ class Provisioner:
 
         Raises IslandingError that says what could not be deleted and AWS's reason.
         """
-        with _told("deleting"):
+        with told("deleting the site"):
             self._deprovision()
 
     def _deprovision(self) -> None:
@@ -202,14 +202,14 @@ class Provisioner:
 
 
 @contextmanager
-def _told(doing: str) -> Iterator[None]:
+def told(doing: str) -> Iterator[None]:
     """AWS's refusals, and failures to reach it, as errors that a user can act on."""
     import botocore.exceptions  # importing botocore takes most of a second
 
     try:
         yield
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        raise IslandingError(f"AWS refused while {doing} the site: {error}") from error
+        raise IslandingError(f"AWS refused while {doing}: {error}") from error
 
 
 def _local(outpost: str) -> dict[str, Any]:

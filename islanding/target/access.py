@@ -32,15 +32,22 @@ def access(conf: AccountConf, folder: Path) -> AwsAccess:
     SSO, credential_process and the keys of the environment work as they do for the AWS CLI: whoever heals the site
     later needs the same.
     """
+    made = plain(conf.account, conf.region, conf.profile)
+    if conf.role:
+        profile = made.env.get("AWS_PROFILE", "")
+        return made.model_copy(update={"env": {**made.env, **_assuming(conf, profile, folder)}})
+    return made
+
+
+def plain(account: str, region: str, profile: str = "") -> AwsAccess:
+    """The access by the usual chain of credentials, or by a profile."""
     env = {name: os.environ[name] for name in KEPT if os.environ.get(name)}
     env |= {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")}
-    env |= {"AWS_DEFAULT_REGION": conf.region, "AWS_REGION": conf.region}
-    profile = conf.profile or os.environ.get("AWS_PROFILE", "")
+    env |= {"AWS_DEFAULT_REGION": region, "AWS_REGION": region}
+    profile = profile or os.environ.get("AWS_PROFILE", "")
     if profile:
         env["AWS_PROFILE"] = profile
-    if conf.role:
-        env |= _assuming(conf, profile, folder)
-    return AwsAccess(region=conf.region, account=conf.account, env=env)
+    return AwsAccess(region=region, account=account, env=env)
 
 
 def _assuming(conf: AccountConf, profile: str, folder: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -21,6 +20,7 @@ from islanding.target import description, discovery, inside
 from islanding.target.discovery import Discovered, Lack, Look
 from islanding.target.inside import Asking
 from islanding.target.state import State, read
+from islanding.target.wayin import by_ssh, free_port, tunnelled
 
 Step = Callable[[str], None]
 CREATOR = "creator"
@@ -115,12 +115,12 @@ class Adoption:
         bastion = self.conf.reach.bastion
         return (
             self.workstation,
-            *([self._by_ssh("bastion", "bastion", str(bastion))] if bastion else []),
+            *([by_ssh(self.ssh_config, "bastion", "bastion", str(bastion))] if bastion else []),
             operator,
             operator.model_copy(update={"name": "client", "role": "client"}),
-            *(self._by_ssh(n.address, "node", n.address, "sudo", "--") for n in nodes),
+            *(by_ssh(self.ssh_config, n.address, "node", n.address, "sudo", "--") for n in nodes),
             *(place for _, place in creator if place.name != WORKSTATION),
-            *(self._by_ssh(one.name, "router", str(one.address)) for one in self.conf.routers),
+            *(by_ssh(self.ssh_config, one.name, "router", str(one.address)) for one in self.conf.routers),
         )
 
     # -- the way in --------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ class Adoption:
             sockets=sockets,
             bastion_user=reach.bastion_user,
             trusted=False,
-            tunnel=_free_port(),
+            tunnel=free_port(),
         )
         if reach.kind == "direct" and not self.conf.operator.instance:
             return jumps
@@ -163,15 +163,11 @@ class Adoption:
                 f"{self.conf.name} cannot be adopted: {lack}", f"say it in the file by `{where}`"
             ) from lack
 
-    def _by_ssh(self, name: str, role: Any, address: str, *more: str) -> Place:
-        enter = ("ssh", "-F", str(self.ssh_config), name, *more)
-        return Place(name=name, role=role, address=address, enter=enter, by_ssh=True)
-
     def _operator(self, jumps: Jumps) -> Place:
         if not jumps.operator:
             return self.workstation.model_copy(update={"name": "operator", "role": "operator"})
         address = self._needed(self.look.operator, "operator.instance").address
-        place = self._by_ssh("operator", "operator", address)
+        place = by_ssh(self.ssh_config, "operator", "operator", address)
         return place.model_copy(update={"env": {"AWS_DEFAULT_REGION": self.conf.region}})
 
     def _kubeconfig(self, operator: Place) -> str:
@@ -190,7 +186,9 @@ class Adoption:
         if self.conf.reach.kind != "ssh":
             lacking[name] = f"`reach: {self.conf.reach.kind}` has no bastion that could tell"
             return
-        done = self._by_ssh("bastion", "bastion", "").run(["sh", "-c", "echo ${SSH_CONNECTION%% *}"], check=False)
+        done = by_ssh(self.ssh_config, "bastion", "bastion", "").run(
+            ["sh", "-c", "echo ${SSH_CONNECTION%% *}"], check=False
+        )
         try:
             facts[name] = str(ip_address(done.stdout.strip()))
             lacking.pop(name, None)
@@ -213,9 +211,7 @@ class Adoption:
             if not jumps.shares:
                 lacking[CREATOR] = f"{jumps.sockets} is too long a path for SSH's sockets (ISLANDING_STATE)"
                 return ()
-            # The tunnel's master ends by itself a minute after its last use, whoever needed it.
-            ensure = f'ssh -F {self.ssh_config} tunnel true </dev/null >/dev/null 2>&1; exec "$@"'
-            place = place.model_copy(update={"name": CREATOR, "enter": ("sh", "-c", ensure, "sh")})
+            place = tunnelled(place, self.ssh_config, CREATOR)
             proxy = f"socks5://127.0.0.1:{jumps.tunnel}"
         path.touch(mode=0o600)
         path.write_text(inside.kubeconfig(self.state.cluster, self.access, proxy=proxy))
@@ -229,10 +225,3 @@ class Adoption:
 
     def _environment(self) -> dict[str, str]:
         return {**self.access.env, "KUBECONFIG": str(self.folder / "creator.kubeconfig")}
-
-
-def _free_port() -> int:
-    """A port of this machine's loopback that nobody uses now."""
-    with socket.socket() as tried:
-        tried.bind(("127.0.0.1", 0))
-        return int(tried.getsockname()[1])

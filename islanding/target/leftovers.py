@@ -52,7 +52,7 @@ def delete_leftover(client: Client, kind: str, name: str, poll: float) -> None:
             stacks.empty(client("s3"), name)
         if kind == "ec2:internet-gateway":
             _detach(client("ec2"), name)
-        if kind == "ecr:repository" or kind == "autoscaling:autoScalingGroup":
+        if kind in {"ecr:repository", "autoscaling:autoScalingGroup"}:
             given["force" if kind == "ecr:repository" else "ForceDelete"] = True
         getattr(client(service), operation)(**given)
         if kind == "ec2:instance":

@@ -62,11 +62,7 @@ def sweep(client: Client, found: list[Found], step: Step, *, poll: float = 5.0) 
 
     A stack that something else kept from being deleted is tried once more when all the rest is gone.
     """
-    failed: list[tuple[Found, str]] = []
-    for one in found:
-        if reason := _delete(client, one, step, poll):
-            failed.append((one, reason))
-    again = [one for one, _ in failed]
+    again = [one for one in found if _delete(client, one, step, poll)]
     return [f"{one}: {reason}" for one in again if (reason := _delete(client, one, step, poll))]
 
 

@@ -95,7 +95,7 @@ def test_a_site_is_adopted(made: Any, way_in: dict[str, Any], tmp_path: Path) ->
     facts = made.site.facts
 
     assert (site.name, site.target) == ("closed-vpc", "aws")
-    assert [(p.name, p.role) for p in site.places if p.role not in ("node",)] == [
+    assert [(p.name, p.role) for p in site.places if p.role != "node"] == [
         ("workstation", "workstation"),
         ("bastion", "bastion"),
         ("operator", "operator"),
