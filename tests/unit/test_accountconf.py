@@ -42,7 +42,7 @@ def test_little_is_enough(good: str) -> None:
     [
         (
             ('account: "123456789012"', "account: 123456789012"),
-            "my-site.yaml:2: account: 123456789012 is not an account",
+            "site.yaml:2: account: 123456789012 is not an account",
         ),
         (("region: ap-northeast-1", "region: tokyo"), "my-site.yaml:3: region: 'tokyo' is not a Region's name"),
         (("cluster: closed-1", "clustre: closed-1"), "my-site.yaml:4: clustre: unknown key; did you mean 'cluster'?"),
@@ -89,5 +89,5 @@ def test_what_does_not_fit_together_is_named(good: str, more: str, said: str) ->
 
 def test_all_mistakes_at_once(good: str) -> None:
     """Nobody has to find them one by one."""
-    with pytest.raises(SetupError, match="my-site.yaml has 3 mistakes:"):
+    with pytest.raises(SetupError, match=r"my-site\.yaml has 3 mistakes:"):
         check(good.replace("closed-1", "a b").replace("203.0.113.5", "bastion.example") + "external_id: x\n")

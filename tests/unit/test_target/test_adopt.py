@@ -156,3 +156,23 @@ def test_nodes_that_are_no_instances_are_refused(made: Any, way_in: dict[str, An
 
     with pytest.raises(SetupError, match="node node-0 is no instance of EC2"):
         adopted(made, way_in, tmp_path)
+
+
+def test_adoption_calls_what_its_policy_allows(made: Any, way_in: dict[str, Any], tmp_path: Path) -> None:
+    """The policy in docs/real-account.md is the calls that are made: nothing more is needed, nothing in it is unused."""
+    trail = made.folder / "region.jsonl"
+    before = trail.stat().st_size
+    adopted(made, way_in, tmp_path)
+    with trail.open() as file:
+        file.seek(before)
+        lines = [json.loads(line) for line in file]
+    called = {f"{one['service'].removesuffix('.api')}:{one['operation']}" for one in lines}
+    text = (Path(__file__).parents[3] / "docs" / "real-account.md").read_text()
+    policy = json.loads(text.partition("```json\n")[2].partition("```")[0])
+    needs_no_permission = {"sts:GetCallerIdentity", "sts:AssumeRole"}  # the second is the test's own
+
+    called = {_ACTIONS.get(one, one) for one in called} - needs_no_permission
+    assert called == set(policy["Statement"][0]["Action"])
+
+
+_ACTIONS = {"s3:ListBuckets": "s3:ListAllMyBuckets"}  # IAM's name of a call that has another one
