@@ -159,7 +159,7 @@ def test_nodes_that_are_no_instances_are_refused(made: Any, way_in: dict[str, An
 
 
 def test_adoption_calls_what_its_policy_allows(made: Any, way_in: dict[str, Any], tmp_path: Path) -> None:
-    """The policy in docs/real-account.md is the calls that are made: nothing more is needed, nothing in it is unused."""
+    """The policy in docs/real-account.md is the calls that are made: no more is needed, nothing in it is unused."""
     trail = made.folder / "region.jsonl"
     before = trail.stat().st_size
     adopted(made, way_in, tmp_path)
