@@ -183,7 +183,8 @@ class Look:
     def control_plane_group(self) -> str:
         network = self.state.cluster["resourcesVpcConfig"]
         given = [str(one) for one in network.get("securityGroupIds") or ()]
-        return _one(given or [str(network["clusterSecurityGroupId"])], "security group of the control plane", str)
+        made = network.get("clusterSecurityGroupId")
+        return _one(given or [str(made)] if made else given, "security group of the control plane", str)
 
     # -- what is kept ------------------------------------------------------------------------------------------------
 

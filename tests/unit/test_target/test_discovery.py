@@ -61,6 +61,26 @@ def test_several_are_named(made: Any) -> None:
     )
 
 
+def test_the_operator_is_who_lets_ssh_in_from_the_bastion(made: Any) -> None:
+    """Another instance of the VPC without that rule is not taken for it; one with the operator's group makes two."""
+    read = state.read(made.file(), made.client)
+    operator = read.view.instance(made.site.facts["operator_instance_id"])
+    assert operator is not None
+    card = next(one for one in read.view.interfaces if one.instance == operator.id)
+
+    def beside(group: str) -> discovery.Discovered:
+        other = replace(operator, id="i-0other", address="10.20.255.99")
+        its = replace(card, id="eni-0other", instance="i-0other", addresses=("10.20.255.99",), groups=(group,))
+        view = replace(read.view, instances=(*read.view.instances, other), interfaces=(*read.view.interfaces, its))
+        return discovery.discover(made.file(), replace(read, view=view))
+
+    assert beside(made.site.facts["endpoint_group_id"]).facts["operator_instance_id"] == operator.id
+    assert (
+        "(say which by `operator.instance`)"
+        in beside(made.site.facts["operator_group_id"]).lacking["operator_instance_id"]
+    )
+
+
 @pytest.mark.parametrize(
     ("file", "changed", "what"),
     [

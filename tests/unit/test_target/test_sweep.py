@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from islanding.aws import stacks
 from islanding.target import sweep
 from tests.unit.region_support import fresh_region
 from tests.unit.test_target.conftest import POLL, Made
 
 NOW = datetime.now(UTC)
+STACK = "Resources: {Gateway: {Type: AWS::EC2::InternetGateway}}"
 MINE = {sweep.SITE: "mine", sweep.RUN: sweep.run_id(NOW - timedelta(hours=3))}
 
 
@@ -74,7 +76,7 @@ def gone(tmp_path: Path) -> Iterator[Made]:
 
 
 def test_all_goes_and_nothing_else(gone: Made) -> None:
-    """Stacks, cluster and a VPC in none go; a VPC with one tag of the two, and one without, stay."""
+    """Stacks, cluster and a VPC in none go; what has one tag of the two, or none, stays: VPCs and a stack."""
     ec2 = gone.client("ec2")
 
     def vpc(**tags: str) -> str:
@@ -89,6 +91,8 @@ def test_all_goes_and_nothing_else(gone: Made) -> None:
         TagSpecifications=[{"ResourceType": "subnet", "Tags": tag_list(MINE)}],
     )["Subnet"]["SubnetId"]
     gone.client("s3").put_object(Bucket=gone.site.facts["bucket"], Key="left", Body=b"x")
+    half = {sweep.SITE: "mine"}
+    stacks.deploy(gone.client("cloudformation"), "half", STACK, {}, lambda _: None, poll=POLL, tags=half)
     found = sweep.find(gone.client)
     told: list[str] = []
 
@@ -98,9 +102,10 @@ def test_all_goes_and_nothing_else(gone: Made) -> None:
     assert gone.site.facts["vpc_id"] not in vpcs(gone)
     assert gone.client("eks").list_clusters()["clusters"] == []
     assert sweep.find(gone.client) == []
+    assert stacks.exists(gone.client("cloudformation"), "half")
 
 
-def test_what_cannot_go_is_said(left: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_go_is_said(left: Made) -> None:
     """A kind that nobody knows how to delete is left and named."""
     strange = sweep.Found("rds:db", "main", "mine", MINE[sweep.RUN], NOW)
 
