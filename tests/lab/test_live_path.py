@@ -100,9 +100,15 @@ def test_the_suite_needs_no_lab(closed: registry.Lab, site: Site, tmp_path: Path
     assert not re.search(r"\d+ (failed|skipped|error)", done.stdout), said
 
 
-def test_an_adopted_site_needs_no_description(closed: registry.Lab, site: Site, tmp_path: Path) -> None:
+@pytest.fixture
+def state() -> Iterator[str]:
+    """A state folder with a short path: SSH's sockets are in it."""
+    with tempfile.TemporaryDirectory(prefix="live") as folder:
+        yield folder
+
+
+def test_an_adopted_site_needs_no_description(closed: registry.Lab, site: Site, tmp_path: Path, state: str) -> None:
     """The same cases at the site as AWS's API and its operator tell it: the facts are those that its makers know."""
-    state = tempfile.mkdtemp(prefix="live")  # a short path: SSH's sockets are in it
     enter, home = entrance(closed), f"{closed.folder}/desks/workstation"
     (tmp_path / "my-site.yaml").write_text(my_site(closed, site))
     environment = [f"{name}={value}" for name, value in site.place("workstation").env.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -75,3 +76,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     folder = tmp_path_factory.mktemp("target")
     for region in fresh_region(folder):
         yield Made(region, folder)
+
+
+@pytest.fixture
+def short() -> Iterator[str]:
+    """A state folder with a short path: SSH's sockets are in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield folder

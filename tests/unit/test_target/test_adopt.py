@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def manifest(kind: str, name: str, spec: dict[str, Any], **more: Any) -> dict[st
 
 
 @pytest.fixture
-def way_in(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def way_in(made: Any, tmp_path: Path, short: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The way in: what is to be answered may be changed before it is used."""
     group = made.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
     ids = [one["InstanceId"] for one in group["Instances"]]
@@ -75,7 +74,7 @@ def way_in(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     monkeypatch.setenv("ANSWERS", str(tmp_path))
     monkeypatch.setenv("ADMINISTRATOR", "yes")
-    monkeypatch.setenv("ISLANDING_STATE", tempfile.mkdtemp())  # a short path: SSH's sockets are in it
+    monkeypatch.setenv("ISLANDING_STATE", short)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-that-nobody-may-see")
     monkeypatch.setattr(calls, "client", lambda _access, service: made.client(service))
     return answers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -111,7 +110,7 @@ class Account:
 
 
 @pytest.fixture
-def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+def account(tmp_path: Path, short: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """An account in which nothing is."""
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -120,7 +119,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     monkeypatch.setenv("ANSWERS", str(tmp_path))
-    monkeypatch.setenv("ISLANDING_STATE", tempfile.mkdtemp())  # a short path: SSH's sockets are in it
+    monkeypatch.setenv("ISLANDING_STATE", short)
     for region in fresh_region(tmp_path):
         made = Account(region, tmp_path)
         monkeypatch.setattr(calls, "client", lambda _access, service, made=made: made.client(service))
