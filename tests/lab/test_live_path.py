@@ -32,6 +32,7 @@ QUICK = (
     "test_operator_is_its_instance_role or test_bucket_is_read_through_the_named_endpoint_only or "
     "test_control_plane_group_must_let_the_operator_in"
 )
+REMADE = {"peering_id", "s3_endpoint_id"}  # a case before may have deleted these, and made them again with a new id
 SERVICES = ("ec2", "sts", "eks", "s3", "autoscaling", "api.ecr")  # at which suite and adoption call
 FENCE = """
 table inet fence
@@ -126,7 +127,8 @@ def test_an_adopted_site_needs_no_description(closed: registry.Lab, site: Site, 
     adopted = Site.load(Path(state) / "targets" / "mine" / "site.json")
     assert ("aws", {}) == (adopted.target, adopted.lacking)
     same = (set(site.facts) & set(adopted.facts)) - {"ssh_config"}
-    assert {name: site.facts[name] for name in same} == {name: adopted.facts[name] for name in same}
+    kept = same - REMADE
+    assert {name: site.facts[name] for name in kept} == {name: adopted.facts[name] for name in kept}
     assert set(FACTS) <= same
     assert site.workload == adopted.workload
     assert known(site.cluster) == known(adopted.cluster)
