@@ -43,3 +43,9 @@ class InconclusiveError(IslandingError):
     """A verdict could not be reached; never counted as passed (exit code 2)."""
 
     exit_code = ExitCode.INCONCLUSIVE
+
+
+class NotCoveredError(IslandingError):
+    """A site lacks something that a case needs, and its description says why: the case is not covered there."""
+
+    exit_code = ExitCode.INCONCLUSIVE

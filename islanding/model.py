@@ -1,7 +1,7 @@
 """The words of the field, as data: site, place, router, node, identity, sample, expectation, verdict.
 
 A `Site` is a plain description of something that runs, read from a file: the lab's supervisor writes it, discovery
-will write it for a real account. Whoever holds it (a case, an experiment, a sampler, `islanding heal`) can act on the
+writes it for a real account. Whoever holds it (a case, an experiment, a sampler, `islanding heal`) can act on the
 site; nothing in it says how the site came to be.
 """
 
@@ -13,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from islanding.errors import NotCoveredError
 from islanding.guardconf import Guardrails
 from islanding.process import Result, run
 
@@ -190,6 +191,19 @@ class Topology(_Frozen):
     wires: tuple[Wire, ...] = ()
 
 
+class Facts(dict[str, str]):
+    """What is known of a site by name; what could not be found out raises NotCoveredError that says why."""
+
+    def __init__(self, known: Mapping[str, str], lacking: Mapping[str, str]) -> None:
+        super().__init__(known)
+        self._lacking = lacking
+
+    def __missing__(self, name: str) -> str:
+        if name in self._lacking:
+            raise NotCoveredError(f"there is no {name} at this site: {self._lacking[name]}")
+        raise KeyError(name)
+
+
 class Site(_Frozen):
     """A running site."""
 
@@ -212,9 +226,21 @@ class Site(_Frozen):
     fault_seconds: float = 600.0  # after which a fault is undone although its run still holds it
     facts: dict[str, str] = Field(default_factory=dict)  # parts and versions, deviations: printed in the report
     guardrails: Guardrails = Guardrails()  # within which faults may touch it
+    lacking: dict[str, str] = Field(default_factory=dict)  # facts, places, identities not found out, and why
+
+    @model_validator(mode="after")
+    def _say_what_is_lacking(self) -> Self:
+        object.__setattr__(self, "facts", Facts(self.facts, self.lacking))  # frozen for everybody else
+        return self
+
+    def require(self, name: str) -> None:
+        """Raises NotCoveredError when nobody could find out what has this name, and the description says why."""
+        if name in self.lacking:
+            raise NotCoveredError(f"there is no {name} at this site: {self.lacking[name]}")
 
     def place(self, name: str) -> Place:
-        """The place of that name; raises KeyError with the known names."""
+        """The place of that name; raises KeyError with the known names, NotCoveredError for one that is lacking."""
+        self.require(name)
         return _named(self.places, name, "place")
 
     def machine(self, address: str, role: PlaceRole = "node") -> Place:
@@ -238,7 +264,8 @@ class Site(_Frozen):
         return _named(self.nodes, name, "node")
 
     def identity(self, name: str) -> Identity:
-        """The identity of that name; raises KeyError with the known names."""
+        """The identity of that name; raises KeyError with the known names, NotCoveredError for one that is lacking."""
+        self.require(name)
         return _named(self.identities, name, "identity")
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from islanding.casebook import Casebook, is_case, rows_of, site_names
-from islanding.errors import IslandingError
+from islanding.errors import IslandingError, NotCoveredError
 from islanding.faults import Fault, make
 from islanding.faults.apply import Applied
 from islanding.faults.apply import cut as cut_by
@@ -150,6 +150,28 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         raise
     finally:
         book.finish(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """What the site lacks is no fault of the case: it is skipped."""
+    with _skipping_what_is_not_covered():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """The same while the case runs."""
+    with _skipping_what_is_not_covered():
+        return (yield)
+
+
+@contextmanager
+def _skipping_what_is_not_covered() -> Iterator[None]:
+    try:
+        yield
+    except NotCoveredError as lack:
+        pytest.skip(f"not covered: {lack}")
 
 
 @pytest.hookimpl(wrapper=True)

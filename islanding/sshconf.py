@@ -16,6 +16,7 @@ class Jumps:
 
     `bastion` is its public address, `operator` a private one, `nodes` the ranges of the nodes' subnets; `command`
     (optional) makes the connection to the bastion, where it is not simply there: ssh's ProxyCommand with %h and %p.
+    Without a bastion the operator is reached directly, or by that command.
     """
 
     bastion: str
@@ -26,6 +27,9 @@ class Jumps:
     known_hosts: Path
     sockets: Path  # a folder for the shared connections
     command: str = ""
+    bastion_user: str = ""  # where it is another one than at the instances behind it
+    trusted: bool = True  # whether bastion and operator may come with a new key too, as machines of a lab do
+    tunnel: int = 0  # port of this machine's at which the host `tunnel` opens a SOCKS proxy at the operator
 
     def text(self) -> str:
         """The configuration file."""
@@ -39,15 +43,30 @@ class Jumps:
             "  ServerAliveInterval 5\n  ServerAliveCountMax 4\n"
         )
         # One connection to bastion and operator carries many sessions: each jump costs a key exchange.
-        shared = f"  ControlMaster auto\n  ControlPath {self.sockets / 's-%h'}\n  ControlPersist 60\n"
-        if len(str(self.sockets)) + _SOCKET > _LONGEST:
-            shared = ""  # ssh would refuse each connection; so it takes longer
-        return (
-            f"Host bastion {self.bastion}\n  HostName {self.bastion}\n{first}{shared}"
-            f"Host operator {self.operator}\n  HostName {self.operator}\n  ProxyJump bastion\n{shared}"
-            f"Host {patterns} !{self.operator}\n  ProxyJump operator\n"
-            f"Host *\n{common}"
-        )
+        shared, forwarding = self._shared("s"), self._shared("t")
+        known = "" if self.trusted else "  StrictHostKeyChecking accept-new\n"
+        hosts = ""
+        if self.bastion:
+            user = f"  User {self.bastion_user}\n" if self.bastion_user else ""
+            hosts += f"Host bastion {self.bastion}\n  HostName {self.bastion}\n{user}{known}{first}{shared}"
+        if self.operator:
+            way = f"  HostName {self.operator}\n{known}" + ("  ProxyJump bastion\n" if self.bastion else first)
+            hosts += f"Host operator {self.operator}\n{way}{shared}"
+            if self.tunnel:
+                forward = f"  DynamicForward 127.0.0.1:{self.tunnel}\n  ExitOnForwardFailure yes\n"
+                hosts += f"Host tunnel\n{way}{forward}{forwarding}"
+            hosts += f"Host {patterns} !{self.operator}\n  ProxyJump operator\n"
+        return f"{hosts}Host *\n{common}"
+
+    @property
+    def shares(self) -> bool:
+        """Whether connections can be shared: ssh would refuse a socket whose path is too long."""
+        return len(str(self.sockets)) + _SOCKET <= _LONGEST
+
+    def _shared(self, prefix: str) -> str:
+        if not self.shares:
+            return ""  # so it takes longer
+        return f"  ControlMaster auto\n  ControlPath {self.sockets / f'{prefix}-%h'}\n  ControlPersist 60\n"
 
 
 def _patterns(network: str) -> list[str]:

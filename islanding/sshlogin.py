@@ -20,8 +20,11 @@ class Login:
 def login(site: Site, *hosts: str) -> Login:
     """How to log in at the last of `hosts` (names or addresses in the site's SSH configuration) through the others.
 
-    Raises CommandFailed when ssh cannot read the configuration. Source of what is asked: ssh(1), option -G.
+    Raises CommandFailed when ssh cannot read the configuration, NotCoveredError for a hop that the site lacks.
+    Source of what is asked: ssh(1), option -G.
     """
+    for host in hosts:
+        site.require(host)
     told = [_settings(site, host) for host in hosts]
     hops = tuple(f"{one['user']}@{one['hostname']}" for one in told)
     return Login(hops, (told[-1]["identityfile"],))

@@ -21,11 +21,15 @@ KIND = "stacks"
 AmiId = Annotated[str, _pattern(r"ami-[0-9a-f]{8,17}", "an image's id such as ami-0123456789abcdef0")]
 
 
+RegionName = Annotated[str, _pattern(r"[a-z]{2}(-[a-z]+)+-\d", "a Region's name such as ap-northeast-1")]
+AccountId = Annotated[str, _pattern(r"\d{12}", "an account id: 12 digits in quotes")]
+
+
 class RegionConf(_Conf):
     """Where the site is."""
 
-    name: Annotated[str, _pattern(r"[a-z]{2}(-[a-z]+)+-\d", "a Region's name such as ap-northeast-1")]
-    account: Annotated[str, _pattern(r"\d{12}", "an account id: 12 digits in quotes")]
+    name: RegionName
+    account: AccountId
 
 
 class StackConf(_Conf):

@@ -26,6 +26,8 @@ _ACTIONS: dict[str, tuple[str, ...]] = {
     "ec2:CreateVpcPeeringConnection": ("ec2:CreateVpcPeeringConnection", "ec2:CreateTags"),
     "ec2:RunInstances": ("ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"),
 }
+# A fault's deadline is kept as tags on what it changes (islanding/faults/_deadline.py), on real accounts only.
+_DEADLINE = frozenset({"ec2:CreateTags", "ec2:DeleteTags"})
 # The prefix of a service's actions where it is not boto3's name of it (the same reference).
 _PREFIXES = {"elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
 # Services that are not of a Region: a condition on the Region would refuse them elsewhere (IAM user guide,
@@ -59,6 +61,12 @@ def policy(operations: Iterable[str], region: str = "") -> dict[str, Any]:
         passed = _statement("GiveInstancesTheirRole", ["iam:PassRole"], "")
         passed["Condition"] = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
         statements.append(passed)
+    if any(not _reads(one) for one in found):  # not a plain ec2:CreateTags: who has that marks anything as allowed
+        kept = _statement("KeepTheDeadline", _DEADLINE, region)
+        condition = kept.setdefault("Condition", {})
+        condition["ForAllValues:StringLike"] = {"aws:TagKeys": ["islanding:fault-*"]}
+        condition["Null"] = {"aws:TagKeys": "false"}
+        statements.append(kept)
     both = [each for one in statements if one["Action"] for each in _by_region(one)]
     return {"Version": "2012-10-17", "Statement": both}
 
@@ -73,7 +81,8 @@ def compare(allowed: Iterable[str], called: Iterable[str]) -> Difference:
     """How a policy for the operations `allowed` differs from one for those that were `called`."""
     may = {action for one in allowed for action in actions(one)}
     did = {action for one in called for action in actions(one)}
-    return Difference(tuple(sorted(did - may)), tuple(sorted(may - did)))
+    deadline = _DEADLINE if any(not _reads(one) for one in may) else frozenset[str]()
+    return Difference(tuple(sorted(did - may - deadline)), tuple(sorted(may - did)))
 
 
 def _reads(action: str) -> bool:

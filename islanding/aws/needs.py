@@ -49,6 +49,12 @@ PROBES = (
 )
 # All of planning, applying, undoing and checking a fault; a fault that is not here calls no AWS.
 FAULTS: Mapping[str, tuple[str, ...]] = {
+    "vif-failover-test": (
+        "directconnect:DescribeTags",
+        "directconnect:DescribeVirtualInterfaces",
+        "directconnect:StartBgpFailoverTest",
+        "directconnect:StopBgpFailoverTest",
+    ),
     "endpoint-policy-narrowed": (*_ENDPOINT, "ec2:ModifyVpcEndpoint"),
     "endpoint-private-dns-off": ("ec2:DescribeVpcEndpoints", "ec2:ModifyVpcEndpoint"),
     "endpoint-removed": (*_ENDPOINT, "ec2:CreateVpcEndpoint", "ec2:DeleteVpcEndpoints"),

@@ -49,6 +49,7 @@ class Provisioner:
     step: Callable[[str], None]
     poll: float = 5.0
     checked: bool = True  # whether what the site lacks is looked for first
+    tags: Mapping[str, str] = field(default_factory=dict)  # of everything that is made
 
     def provision(self, apply: Callable[[str, Provisioned], bool]) -> Provisioned:
         """Make everything; `apply` applies YAML to the cluster as its creator, and is tried until it says True.
@@ -56,8 +57,12 @@ class Provisioner:
         What is there already is brought to what the templates say. Raises IslandingError that says what is lacking
         before anything is made, or which step failed and AWS's reason.
         """
-        with _told("making", self.conf):
+        with told("making the site", self._access):
             return self._provision(apply)
+
+    @property
+    def _access(self) -> AwsAccess:
+        return AwsAccess(region=self.conf.region.name, account=self.conf.region.account)
 
     def lacks(self) -> tuple[Lack, ...]:
         """What the site lacks, looked for before anything of it is made; raises IslandingError."""
@@ -83,7 +88,7 @@ class Provisioner:
 
         Raises IslandingError that says what could not be deleted and AWS's reason.
         """
-        with _told("deleting", self.conf):
+        with told("deleting the site", self._access):
             self._deprovision()
 
     def _deprovision(self) -> None:
@@ -121,7 +126,13 @@ class Provisioner:
         text = (self.folder / template).read_text()
         values = {key: resolved(value, known) for key, value in parameters.items()}
         return stacks.deploy(
-            self.clients("cloudformation"), self.stack_name(name), text, values, self.step, poll=self.poll
+            self.clients("cloudformation"),
+            self.stack_name(name),
+            text,
+            values,
+            self.step,
+            poll=self.poll,
+            tags=self.tags,
         )
 
     def _cluster(self, known: Known) -> dict[str, str]:
@@ -141,6 +152,7 @@ class Provisioner:
                 },
                 accessConfig={"authenticationMode": "CONFIG_MAP", "bootstrapClusterCreatorAdminPermissions": True},
                 kubernetesNetworkConfig={"serviceIpv4Cidr": str(wanted.service_cidr)},
+                **({"tags": dict(self.tags)} if self.tags else {}),
                 logging={"clusterLogging": [{"types": list(wanted.logs), "enabled": True}]},
                 **(_local(resolved(wanted.outpost, known)) if wanted.outpost else {}),
             )
@@ -195,15 +207,15 @@ class Provisioner:
 
 
 @contextmanager
-def _told(doing: str, conf: StacksConf) -> Iterator[None]:
+def told(doing: str, access: AwsAccess) -> Iterator[None]:
     """AWS's refusals, and failures to reach it, as errors that a user can act on."""
     import botocore.exceptions  # importing botocore takes most of a second
 
     try:
         yield
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        fix = trouble.fix(error, AwsAccess(region=conf.region.name, account=conf.region.account))
-        raise IslandingError(f"AWS refused while {doing} the site: {error}", fix) from error
+        fix = trouble.fix(error, access)
+        raise IslandingError(f"AWS refused while {doing}: {error}", fix) from error
 
 
 def _local(outpost: str) -> dict[str, Any]:

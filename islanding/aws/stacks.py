@@ -21,11 +21,19 @@ class StackFailed(IslandingError):
 
 
 def deploy(
-    client: Any, name: str, template: str, parameters: Mapping[str, str], on_progress: Progress, *, poll: float = 1.0
+    client: Any,
+    name: str,
+    template: str,
+    parameters: Mapping[str, str],
+    on_progress: Progress,
+    *,
+    poll: float = 1.0,
+    tags: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Make a stack, or change the one of that name, wait until it is there, and return its outputs.
 
-    `client` is boto3's of CloudFormation, `poll` the seconds between two looks. A stack left over from a creation that
+    `client` is boto3's of CloudFormation, `poll` the seconds between two looks; `tags` go to the stack and to all that
+    it makes. A stack left over from a creation that
     failed is deleted first, since it can only be deleted. Raises StackFailed with the reasons that its events give.
     """
     status = _status(client, name)
@@ -38,6 +46,7 @@ def deploy(
         "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         "Capabilities": CAPABILITIES,
         **_once(),
+        **({"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]} if tags else {}),
     }
     try:
         if status:

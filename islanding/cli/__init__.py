@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("islanding.cli.run:run_command", "Bring sites up, run suites and experiments, write the report."),
     "experiment": ("islanding.cli.experiment:experiment_group", "Run or check one Chaos Toolkit experiment."),
     "lab": ("islanding.cli.lab:lab_group", "Bring a site up in the lab, look round in it, take it down."),
+    "target": ("islanding.cli.target:target_group", "Check, adopt, provision or delete a site on AWS."),
+    "sweep": ("islanding.cli.target:sweep_command", "Delete what was provisioned on AWS and left behind, by its tags."),
     "report": ("islanding.cli.report:report_command", "Make the report of a run again from its journal."),
     "explain": ("islanding.cli.explain:explain_command", "Say what a pasted error text means and what to check."),
     "fault": ("islanding.cli.fault:fault_group", "Show what a fault would do, and do nothing."),

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from islanding import __version__
 from islanding.errors import IslandingError
@@ -51,8 +52,22 @@ class SiteRun:
         ]  # fmt: skip
 
 
+class RunningSite(Protocol):
+    """A site that is up, as a run sees it: a lab, or one on a real account."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def site_file(self) -> Path: ...
+
+
 class Run:
-    """One run in one folder."""
+    """One run in one folder, in the lab."""
+
+    target = "lab"
+    owns_its_sites = True  # so that nobody else can have a fault there
 
     def __init__(self, folder: Path, sites: Sequence[SiteRun]) -> None:
         self.folder = folder
@@ -88,17 +103,15 @@ class Run:
             process.send_signal(signal.SIGTERM)
 
     def _started(self) -> None:
-        swept = registry.sweep()
+        swept = self._swept()
         healed = heal()
-        found = parts.find()
         self.journal.append(
             "run-started",
             run=self.folder.name,
-            target="lab",
+            target=self.target,
             sites=[s.site for s in self.sites],
             revision=_revision(),
-            parts=found.versions,
-            hashes=found.hashes,
+            **self._runs_on(),
             host={
                 "kernel": platform.release(),
                 "machine": platform.machine(),
@@ -113,9 +126,18 @@ class Run:
         for each in healed:
             self.journal.append("warning", text=f"healed what an earlier run had left: {each}")
 
+    def _swept(self) -> Sequence[object]:
+        """What dead runs left standing, swept up."""
+        return registry.sweep()
+
+    def _runs_on(self) -> dict[str, Any]:
+        """Versions and hashes of the parts that the sites are made of."""
+        found = parts.find()
+        return {"parts": found.versions, "hashes": found.hashes}
+
     def _site(self, wanted: SiteRun) -> None:
         journal = self.journal.bind(site=wanted.site)
-        lab: registry.Lab | None = None
+        lab: RunningSite | None = None
         try:
             with self._coming_up:
                 if self._stop.is_set():
@@ -130,7 +152,7 @@ class Run:
             if lab is not None:
                 self._down(lab, journal)
 
-    def _up(self, site: str, journal: Journal) -> registry.Lab:
+    def _up(self, site: str, journal: Journal) -> RunningSite:
         journal.append("site-starting")
         return launch.up(
             site,
@@ -140,7 +162,7 @@ class Run:
             tied=True,
         )
 
-    def _cases(self, wanted: SiteRun, lab: registry.Lab, journal: Journal) -> None:
+    def _cases(self, wanted: SiteRun, lab: RunningSite, journal: Journal) -> None:
         log = self.folder / "logs" / wanted.site / "pytest.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -158,22 +180,31 @@ class Run:
             try:
                 code = process.wait(MEMORY_INTERVAL)
             except subprocess.TimeoutExpired:
-                peak = max(peak, cgroups.rss_bytes(lab.id) if lab.folder.exists() else 0)
+                peak = max(peak, self._memory(lab))
         self._processes.discard(process)
-        mebibytes = round(peak / 2**20)
-        journal.append("measurement", name="peak resident memory", value=mebibytes, unit="MiB", verdict="pass")
+        if peak:
+            mebibytes = round(peak / 2**20)
+            journal.append("measurement", name="peak resident memory", value=mebibytes, unit="MiB", verdict="pass")
         if code not in (0, 1, 5) and not self._stop.is_set():
             tail = log.read_text(errors="replace")[-2000:]
             journal.append("site-failed", reason=f"pytest ended with exit code {code}; see {log}:\n{tail}")
 
-    def _down(self, lab: registry.Lab, journal: Journal) -> None:
+    def _memory(self, lab: RunningSite) -> int:
+        """Bytes of this machine's memory that the site takes."""
+        return cgroups.rss_bytes(lab.id) if lab.folder.exists() else 0
+
+    def _down(self, lab: RunningSite, journal: Journal) -> None:
         begun = time.monotonic()
         try:
-            heal(lab.id, force=True)
-            launch.down(lab)
+            heal(lab.id, force=self.owns_its_sites)
+            self._take_down(lab)
         except IslandingError as error:
             journal.append("site-failed", reason=f"could not be taken down: {error}")
         journal.append("site-down", seconds=round(time.monotonic() - begun, 3))
+
+    def _take_down(self, lab: RunningSite) -> None:
+        if isinstance(lab, registry.Lab):
+            launch.down(lab)
 
 
 def _revision() -> str:

@@ -35,7 +35,7 @@ def fact(site: Site, name: str, given: str, parameter: str) -> str:
     """What was `given`, else the site's fact of that name; raises FaultError naming the parameter to give."""
     if given:
         return given
-    if name not in site.facts:
+    if name not in site.facts and name not in site.lacking:
         raise FaultError(f"the description of {site.name} has no {name}", f"give the parameter {parameter}")
     return site.facts[name]
 

@@ -6,19 +6,18 @@ import json
 from ipaddress import IPv4Network
 from typing import Any
 
+from islanding.closedmap import closed
 from islanding.lab.stacksite import CREATOR, KUBECONFIG, StackSite
 from islanding.lab.vpc.outside import WORKSTATION
 from islanding.model import (
     AwsAccess,
     Cluster,
-    Figure,
     Identity,
     Node,
     Place,
     Site,
     Timers,
     Topology,
-    Wire,
     Workload,
 )
 
@@ -173,45 +172,6 @@ def _places(lab: StackSite, nodes: tuple[Node, ...], *, inside: bool) -> tuple[P
 
 
 def _topology(lab: StackSite, nodes: tuple[Node, ...]) -> Topology:
-    """The workstation on the left, the bastion's VPC, then the closed one with its endpoints on the right."""
     vpc = lab.made.facts["vpc_id"]
-    endpoints = [e for e in lab.world.plane.state.endpoints if e.vpc == vpc]
-    names = [e.service.split(".", 3)[-1] for e in endpoints]
-    rows = max(len(nodes) + 1, len(endpoints) + 1)
-    middle = (rows - 1) / 2
-    figures = [
-        Figure(name=WORKSTATION, label=f"workstation\n{lab.conf.lab.workstation}", kind="desk", x=0, y=middle),
-        Figure(name="internet", label="internet", kind="region", x=1, y=middle),
-        Figure(name="bastion", label="bastion\n(its own VPC)", kind="machine", x=2, y=middle),
-        Figure(
-            name="operator",
-            label=f"operator\n{lab.made.resolved(lab.conf.reach.operator)}",
-            kind="machine",
-            x=3,
-            y=middle,
-        ),
-        *(
-            Figure(name=n.address, label=f"node\n{n.address}", kind="machine", x=4, y=float(i))
-            for i, n in enumerate(nodes)
-        ),
-        Figure(
-            name="control-plane",
-            label="cluster's endpoint\n(private)",
-            kind="service",
-            x=4,
-            y=float(rows - 1),
-        ),
-        *(
-            Figure(name=name, label=f"endpoint\n{name}", kind="service", x=5, y=float(i))
-            for i, name in enumerate(names)
-        ),
-    ]
-    wires = [
-        Wire(a=WORKSTATION, b="internet"),
-        Wire(a="internet", b="bastion"),
-        Wire(a="bastion", b="operator", label="peering"),
-        Wire(a="operator", b="control-plane"),
-        *(Wire(a="operator", b=n.address) for n in nodes),
-        *(Wire(a=n.address, b=name) for n in nodes for name in names),
-    ]
-    return Topology(figures=tuple(figures), wires=tuple(wires))
+    names = [e.service.split(".", 3)[-1] for e in lab.world.plane.state.endpoints if e.vpc == vpc]
+    return closed(str(lab.conf.lab.workstation), lab.made.resolved(lab.conf.reach.operator), nodes, names)

@@ -407,6 +407,19 @@ def test_a_stack_that_was_rolled_back_can_only_be_deleted(stacks: Stacks) -> Non
     assert stacks.delete("one")["StackStatus"] == "DELETE_COMPLETE"
 
 
+def test_tags_of_a_stack_are_tags_of_what_it_makes(stacks: Stacks) -> None:
+    """Each resource that has tags gets those of the stack; what the template says of a tag goes before."""
+    own = {**VPC, "Properties": {"CidrBlock": "10.0.0.0/16", "Tags": [{"Key": "stage", "Value": "own"}]}}
+    tags = [{"Key": "stage", "Value": "test"}, {"Key": "run", "Value": "1"}]
+    stacks.create("one", {"Resources": {"Own": own, "Plain": VPC}}, Tags=tags)
+    ids = stacks.ids("one")
+    described = stacks.client("ec2").describe_vpcs(VpcIds=[ids["Own"], ids["Plain"]])["Vpcs"]
+    found = {one["VpcId"]: {tag["Key"]: tag["Value"] for tag in one["Tags"]} for one in described}
+
+    assert found[ids["Own"]] == {"stage": "own", "run": "1"}
+    assert found[ids["Plain"]] == {"stage": "test", "run": "1"}
+
+
 # -- exports -----------------------------------------------------------------------------------------------------------
 
 EXPORTER = {"Resources": {"Net": VPC}, "Outputs": {"Id": {"Value": {"Ref": "Net"}, "Export": {"Name": "net"}}}}

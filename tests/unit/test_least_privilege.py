@@ -63,7 +63,7 @@ def test_every_fault_that_calls_aws_is_in_the_table() -> None:
     sources = {kind: (folder / f"{kind.replace('-', '_')}.py").read_text() for kind in faults.names()}
 
     assert {kind for kind, source in sources.items() if calling.search(source)} == set(needs.FAULTS)
-    assert {*WAYS, "node-powered-off"} == set(needs.FAULTS)
+    assert {*WAYS, "node-powered-off", "vif-failover-test"} == set(needs.FAULTS)
 
 
 @pytest.mark.parametrize("kind", WAYS)

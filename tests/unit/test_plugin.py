@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from islanding.journal import Event, Journal, read
+from islanding.model import Site
 from islanding.sites import process_started
 from islanding.wait import wait_until
 from tests.unit.sites_for_tests import save_site
@@ -371,3 +372,37 @@ def test_the_host_fixture_is_ours(folder: Path) -> None:
     done = run(folder, "--islanding-site", str(site))
 
     assert finished(folder)["test_it"]["verdict"] == "pass", done.stdout
+
+
+def test_what_a_site_lacks_is_not_covered(folder: Path) -> None:
+    """A case that asks for a fact or an identity that nobody could find out is skipped with the reason, others run."""
+    described = save_site(folder / "lab", name="here")
+    lacking = {"bucket": "none names the endpoint", "creator": "nobody may"}
+    Site.load(described).model_copy(update={"lacking": lacking}).save(described)
+    (folder / "test_it.py").write_text(
+        HEAD
+        + """
+def test_fact(site):
+    site.facts["bucket"]
+
+@pytest.fixture
+def who(site):
+    return site.identity("creator")
+
+def test_identity(who):
+    pass
+
+def test_other(site):
+    assert "bucket" not in site.facts
+"""
+    )
+    done = run(folder, "--islanding-site", str(described))
+    cases = finished(folder)
+
+    assert done.returncode == 0, done.stdout
+    assert {name: event["verdict"] for name, event in cases.items()} == {
+        "test_fact": "skipped",
+        "test_identity": "skipped",
+        "test_other": "pass",
+    }
+    assert "not covered: there is no bucket at this site: none names the endpoint" in cases["test_fact"]["reason"]

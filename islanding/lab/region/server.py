@@ -41,7 +41,7 @@ from islanding.lab.vpc.door import Via
 
 REGIONAL = (
     "sts", "eks", "ec2", "monitoring", "outposts", "logs", "api.ecr", "s3", "cloudformation", "autoscaling",
-    "elasticloadbalancing", "ssm",
+    "elasticloadbalancing", "ssm", "tagging",
 )  # fmt: skip
 GLOBAL = ("sts.amazonaws.com", "iam.amazonaws.com", "route53.amazonaws.com", "s3.amazonaws.com")
 # Services whose global names are signed for that Region.

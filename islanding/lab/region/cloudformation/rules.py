@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from islanding.lab.region.cloudformation import (
     account,
@@ -60,6 +60,20 @@ def checked(kind: ResourceType, properties: Properties) -> Properties:
     if missing := sorted(kind.required - set(properties)):
         raise invalid(f"Property {missing[0]} cannot be empty.")
     return properties
+
+
+def with_tags(kind: ResourceType, properties: Properties, tags: Mapping[str, str]) -> Properties:
+    """The properties with the stack's own tags, where the type has tags; the template's tags go before them.
+
+    Source: CloudFormation user guide, "Resource tag" (stack-level tags are propagated to resources that support it).
+    """
+    if not tags or "Tags" not in kind.properties:
+        return properties
+    given = list(properties.get("Tags") or [])
+    named = {str(one["Key"]) for one in given}
+    launched = {"PropagateAtLaunch": True} if kind.name == "AWS::AutoScaling::AutoScalingGroup" else {}
+    more = [{"Key": key, "Value": value, **launched} for key, value in tags.items() if key not in named]
+    return {**properties, "Tags": [*given, *more]}
 
 
 def outputs(template: Template, scope: Scope) -> dict[str, tuple[str, str, str]]:

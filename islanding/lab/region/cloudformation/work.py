@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from islanding.lab.region.cloudformation.resource import REGISTRY, Context, Made, Properties, ResourceType
-from islanding.lab.region.cloudformation.rules import checked, is_gone, kind_of, words
+from islanding.lab.region.cloudformation.rules import checked, is_gone, kind_of, with_tags, words
 from islanding.lab.region.cloudformation.scope import Scope
 from islanding.lab.region.cloudformation.stack import Placed, Stack
 from islanding.lab.region.cloudformation.template import Resource, invalid
@@ -117,7 +117,7 @@ class Work:
         properties: Properties = {}
         try:
             kind = kind_of(resource)
-            properties = checked(kind, self.scope.value(resource.properties))
+            properties = with_tags(kind, checked(kind, self.scope.value(resource.properties)), self.stack.tags)
             made = kind.create(context, properties)
             resources[resource.id] = Placed(resource, made, properties, "CREATE_IN_PROGRESS")
             note(resource.id, made.id, resource.type, "CREATE_IN_PROGRESS", "Resource creation Initiated")
@@ -143,7 +143,7 @@ class Work:
         note = self.stack.note
         try:
             kind = kind_of(resource)
-            properties = checked(kind, self.scope.value(resource.properties))
+            properties = with_tags(kind, checked(kind, self.scope.value(resource.properties)), self.stack.tags)
         except Exception as error:
             note(resource.id, now.made.id, resource.type, "UPDATE_FAILED", words(error))
             raise Failed(f"[{resource.id}]") from error
