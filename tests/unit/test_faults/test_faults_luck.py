@@ -192,6 +192,9 @@ class _Client:
     def __init__(self, error: Exception | None) -> None:
         self.error = error
 
+    def can_paginate(self, _operation: str) -> bool:
+        return False
+
     def describe_vpcs(self) -> dict[str, Any]:
         if self.error:
             raise self.error
@@ -211,8 +214,8 @@ def test_credentials_that_expired_are_told_with_what_to_do_and_read_again(
         calls.call(site, "ec2", "describe_vpcs", {})
     again = calls.call(site, "ec2", "describe_vpcs", {})
 
-    assert "renew the credentials (`aws sso login`" in str(refused.value)
-    assert "kept in the undo log" in str(refused.value)
+    assert "aws sso login" in str(refused.value)
+    assert "stays in the undo log" in str(refused.value)
     assert again == {"Vpcs": []}
 
 
@@ -251,7 +254,7 @@ def test_heal_goes_on_while_aws_does_not_answer_until_it_is_told_to_end(network:
     rest, _ = process.communicate(timeout=20)
 
     assert "AWS's API does not answer; trying again" in seen
-    assert "is kept in the undo log" in rest
+    assert "is stays in the undo log" in rest
     assert process.returncode == 1
     assert [entry.kind for entry in UndoLog.for_site("lab-1").read().open] == ["route-removed"]
 
