@@ -254,7 +254,7 @@ def test_heal_goes_on_while_aws_does_not_answer_until_it_is_told_to_end(network:
     rest, _ = process.communicate(timeout=20)
 
     assert "AWS's API does not answer; trying again" in seen
-    assert "is stays in the undo log" in rest
+    assert "is kept in the undo log" in rest
     assert process.returncode == 1
     assert [entry.kind for entry in UndoLog.for_site("lab-1").read().open] == ["route-removed"]
 
