@@ -67,7 +67,8 @@ def _ours(name: str, arguments: Mapping[str, Any], site: Site) -> Iterator[Any]:
     token = given.planner.set(asked.append)
     try:
         if name not in ("undo_fault", "heal"):
-            getattr(actions, name)(**arguments)
+            action = getattr(actions, name)
+            action(**arguments)
     finally:
         given.planner.reset(token)
     for fault in asked:

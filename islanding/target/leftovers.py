@@ -7,7 +7,7 @@ from typing import Any
 
 import jmespath
 
-from islanding.aws import stacks
+from islanding.aws import paging, stacks
 from islanding.errors import IslandingError
 from islanding.wait import WaitTimeout, wait_until
 
@@ -54,7 +54,7 @@ def delete_leftover(client: Client, kind: str, name: str, poll: float) -> None:
             _detach(client("ec2"), name)
         if kind in {"ecr:repository", "autoscaling:autoScalingGroup"}:
             given["force" if kind == "ecr:repository" else "ForceDelete"] = True
-        getattr(client(service), operation)(**given)
+        paging.whole(client(service), operation, given)
         if kind == "ec2:instance":
             _until_terminated(client("ec2"), name, poll)
     except Exception as error:
@@ -99,14 +99,15 @@ def ended(ec2: Any, things: Iterable[tuple[str, str]]) -> set[str]:
 
 
 def _detach(ec2: Any, gateway: str) -> None:
-    for one in ec2.describe_internet_gateways(InternetGatewayIds=[gateway])["InternetGateways"]:
+    given = {"InternetGatewayIds": [gateway]}
+    for one in paging.whole(ec2, "describe_internet_gateways", given)["InternetGateways"]:
         for attached in one["Attachments"]:
             ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=attached["VpcId"])
 
 
 def _until_terminated(ec2: Any, instance: str, poll: float) -> None:
     def state() -> str:
-        reply = ec2.describe_instances(InstanceIds=[instance])
+        reply = paging.whole(ec2, "describe_instances", {"InstanceIds": [instance]})
         return next((str(i["State"]["Name"]) for r in reply["Reservations"] for i in r["Instances"]), "terminated")
 
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from islanding import accountconf, siteconf, stackconf, yamldoc
-from islanding.aws import stacks
+from islanding.aws import paging, stacks
 from islanding.aws.provision import Provisioned, Provisioner
 from islanding.errors import IslandingError, SetupError
 from islanding.kube import images
@@ -204,7 +204,8 @@ class Provisioning:
         self.step("operator: has a kubeconfig")
 
     def _nodes_ready(self, operator: Place, name: str) -> None:
-        reply = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+        given = {"AutoScalingGroupNames": [name]}
+        reply = paging.whole(self.client("autoscaling"), "describe_auto_scaling_groups", given)
         wanted = int(reply["AutoScalingGroups"][0]["DesiredCapacity"])
         query = "jsonpath={range .items[*]}{.status.conditions[?(@.type=='Ready')].status}{end}"
         command = argv(["get", "nodes", "-o", query], ".kube/config")

@@ -96,7 +96,7 @@ def test_it_heals_what_a_killed_run_left(bench: Bench, number: signal.Signals) -
 @pytest.mark.watched
 def test_it_ends_a_fault_at_its_deadline_and_the_run_learns_it(bench: Bench) -> None:
     """What was seen after that was not seen under the fault: the run's verdict cannot be a pass."""
-    applied = apply_fault(bench.site, faults.ServiceLinkDown(), bench.journal, max_seconds=1.5)
+    applied = apply_fault(bench.site, faults.ServiceLinkDown(), bench.journal, max_seconds=6)
     state = closed()
     with pytest.raises(EndedEarly, match=r"was ended while its run still held it, by watchdog, process \d+"):
         undo_fault(applied, bench.journal)

@@ -32,8 +32,9 @@ def of_resource(arn: str, region: str) -> dict[str, str]:
         from moto.autoscaling.models import autoscaling_backends
 
         group = autoscaling_backends[account][region].autoscaling_groups.get(arn.rpartition("autoScalingGroupName/")[2])
-        plain = [{name.lower(): value for name, value in tag.items()} for tag in group.tags] if group is not None else []
-    return {str(tag["key"]): str(tag["value"]) for tag in plain}  # moto writes them as they came: Key, or key
+        found = list(group.tags) if group is not None else []
+        plain = [{name.lower(): value for name, value in tag.items()} for tag in found]  # as they came: Key, or key
+        return {str(tag["key"]): str(tag["value"]) for tag in plain}
     return {}
 
 
