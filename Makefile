@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup venv test lint types conformance bench lock clean
+.PHONY: help setup venv test lint types conformance bench killsweep lock clean
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -36,6 +36,9 @@ types: venv ## Types
 
 bench: setup ## Print the figures of docs/performance.md, as ratios from one run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+killsweep: setup ## Kill runs 1,000 times, look for what they leave, write docs/reliability.md
+	$(BIN)/python -m tests.killsweep --report docs/reliability.md $(ARGS)
 
 lock: venv ## Lock the newest packages that pyproject.toml allows
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -27,6 +27,7 @@ from islanding.process import run
 from tests.unit.region_support import REGION, connect, fresh_region
 
 OPEN, REFUSED, SILENT = "open", "refused", "silent"
+OPENS_IN = 5.0  # seconds for a path that has to be open: a SYN lost on a busy machine is sent again after 1 s
 PATIENCE = 0.6  # seconds without an answer that count as silence; a path that is open answers within 10 ms
 IMAGE = "ami-12c6146b"
 _numbers = itertools.count(1)
@@ -152,7 +153,7 @@ class World:
     def tcp(self, netns: str, address: str, port: int = 8080, source: str = "") -> str:
         """How a TCP connection goes: open, refused, silent, or what else the kernel says."""
         try:
-            with self.connection(netns, address, port, source):
+            with self.connection(netns, address, port, source, PATIENCE):
                 return OPEN
         except ConnectionRefusedError:
             return REFUSED
@@ -161,11 +162,13 @@ class World:
         except OSError as error:
             return os.strerror(error.errno or 0)
 
-    def connection(self, netns: str, address: str, port: int = 8080, source: str = "") -> socket.socket:
-        """A TCP connection from a namespace; raises OSError."""
+    def connection(
+        self, netns: str, address: str, port: int = 8080, source: str = "", patience: float = OPENS_IN
+    ) -> socket.socket:
+        """A TCP connection from a namespace, which has to open in `patience` seconds; raises OSError."""
         made = in_netns(netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         try:
-            made.settimeout(PATIENCE)
+            made.settimeout(patience)
             if source:
                 made.bind((source, 0))
             made.connect((address, port))
