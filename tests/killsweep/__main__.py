@@ -14,21 +14,10 @@ import click
 
 from islanding.errors import IslandingError
 from islanding.lab import launch
+from tests.killsweep.choices import choices
 from tests.killsweep.report import report
-from tests.killsweep.strikes import Choice, strikes
+from tests.killsweep.strikes import strikes
 from tests.killsweep.sweep import Result, Sweep, say
-
-CHOICES = (
-    Choice("cut_service_link", {}),
-    Choice("cut_local_gateway", {}),
-    Choice("take_interface_down", {"session": "service-link"}),
-    Choice("drop_silently", {"session": "service-link"}),
-    Choice("withdraw_prefixes", {"session": "service-link"}),
-    Choice("cut_off_nodes", {"share": 1.0}),
-    Choice("lose_resolver", {}),
-    Choice("close_subnets", {}),
-    Choice("switch_vpc_dns_off", {}),
-)
 
 
 @click.command()
@@ -45,13 +34,14 @@ def main(runs: int, seed: int, site: str, to: Path | None) -> None:
         lab = launch.up(site)
         try:
             sweep = Sweep.over(lab, Path(folder))
-            for choice in CHOICES:
+            chosen = choices(sweep.site)
+            for choice in chosen:
                 left = sweep.unharmed(choice)
-                say(f"{choice} takes {sweep.whole[choice]:.1f} s unharmed{'; LEFT: ' if left else ''}{left or ''}")
+                say(f"{choice} takes {sweep.whole[str(choice)]:.1f} s unharmed{'; LEFT: ' if left else ''}{left or ''}")
                 if left:
                     raise IslandingError(f"{choice} leaves something behind even when nobody is killed: {left}")
             results: list[Result] = []
-            for strike in strikes(seed, runs, CHOICES):
+            for strike in strikes(seed, runs, chosen):
                 results.append(sweep.strike(strike))
                 last = results[-1]
                 if last.differences or len(results) % 20 == 0:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
-
-import yaml
 
 from tests.killsweep.strikes import Choice
 
@@ -38,5 +37,5 @@ def write(choice: Choice, site: str, folder: Path) -> Path:
         ],
         "rollbacks": [{**undo, "name": "mend it in any case"}],
     }
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    path.write_text(json.dumps(document, indent=1))  # YAML, too
     return path

@@ -47,7 +47,7 @@ class Sweep:
     site: Site
     folder: Path
     before: world.World = field(init=False)
-    whole: dict[Choice, float] = field(default_factory=dict, init=False)
+    whole: dict[str, float] = field(default_factory=dict, init=False)
     mine: set[int] = field(default_factory=set, init=False)
 
     @classmethod
@@ -55,7 +55,7 @@ class Sweep:
         """A sweep over a lab at rest; its files go into `folder`."""
         made = cls(lab, sites.load(lab.site_file), folder)
         (folder / "out").mkdir(parents=True, exist_ok=True)
-        made.before = world.look(made.site, lab, made.strays)
+        made.before = world.at_rest(made._now)
         return made
 
     @property
@@ -65,12 +65,14 @@ class Sweep:
 
     def unharmed(self, choice: Choice) -> list[str]:
         """Let one experiment run to its end, to know how long it takes; what it left behind."""
-        begun = time.monotonic()
+        begun, known = time.monotonic(), len(self.log.read().entries)
         pid = self._start(choice, "unharmed")
         status = os.waitpid(pid, 0)[1]
-        self.whole[choice] = time.monotonic() - begun
+        self.whole[str(choice)] = time.monotonic() - begun
         if status != 0:
             raise IslandingError(f"{choice} fails by itself: {self._said('unharmed')}")
+        if len(self.log.read().entries) == known:
+            raise IslandingError(f"{choice} breaks nothing: {self._said('unharmed')}")
         return world.settled(self.before, self._now, RESTS_IN)
 
     def strike(self, strike: Strike) -> Result:
@@ -78,7 +80,7 @@ class Sweep:
         name = f"{strike.number:04d}"
         pid = self._start(strike.choice, name)
         with suppress(WaitTimeout):  # the instant; sooner only when the runner has ended by itself
-            wait_until("the runner to end", lambda: _ended(pid), timeout=strike.share * self.whole[strike.choice],
+            wait_until("the runner to end", lambda: _ended(pid), timeout=strike.share * self.whole[str(strike.choice)],
                        interval=0.005)  # fmt: skip
         if strike.victim is not Victim.RUNNER:
             watchdog = spawn.standing(self.log.path)

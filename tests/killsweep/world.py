@@ -20,7 +20,9 @@ from islanding.wait import WaitTimeout, wait_until
 
 # Ids that AWS gives anew to a rule, an association or an endpoint that is put back, and what counts the time
 _NEW_EACH_TIME = re.compile(r"\b(sgr|aclassoc|rtbassoc|vpce|eni|eni-attach|pcx)-[0-9a-f]+")
+_RESOLVERS_PORT = re.compile(r"set 53\d\d\b")  # behind a VPC's resolver; the next one when it is started again
 _TIMES = {"CreationTimestamp", "AttachTime", "LaunchTime", "ResponseMetadata", "LastUpdated", "NextToken"}
+YOUNG = 5.0  # seconds: a process of the lab that is younger may be one of a moment
 _LISTED = (
     "describe_security_group_rules",
     "describe_security_groups",
@@ -30,7 +32,6 @@ _LISTED = (
     "describe_vpc_peering_connections",
     "describe_network_interfaces",
     "describe_instances",
-    "describe_tags",
 )
 _DNS = ("enableDnsSupport", "enableDnsHostnames")
 # Of every network namespace of the lab: filters without counters, links, rules, and routes that no router learned
@@ -84,6 +85,18 @@ def look(site: Site, lab: Lab, strays: Callable[[], list[str]]) -> World:
     )
 
 
+def at_rest(now: Callable[[], World]) -> World:
+    """The site once two looks at it are alike, longer apart than what makes a process a long-lived one."""
+    looks: list[World] = []
+
+    def look_again() -> bool:
+        looks.append(now())
+        return looks[-1:] == looks[-2:-1]
+
+    wait_until("the site to be at rest", look_again, timeout=120, interval=YOUNG + 1)
+    return looks[-1]
+
+
 def settled(before: World, now: Callable[[], World], timeout: float) -> list[str]:
     """What is still otherwise than `before` when the site has had `timeout` seconds to come to rest."""
     try:
@@ -128,7 +141,7 @@ def _ordered(value: Any) -> Any:
 def _kernel(lab: Lab) -> list[str]:
     inside = ["nsenter", f"--target={lab.pid}", "--mount", "--pid", "sh", "-c", _KERNEL, "sh", _OF_NAMESPACE]
     done = subprocess.run(inside, capture_output=True, text=True, timeout=60, check=True)
-    return [line.rstrip() for line in done.stdout.splitlines() if line.strip()]
+    return [_RESOLVERS_PORT.sub("set <a port>", line.rstrip()) for line in done.stdout.splitlines() if line.strip()]
 
 
 def _routers(site: Site) -> list[str]:
@@ -156,6 +169,6 @@ def _lab_processes(lab: Lab) -> list[str]:
             name = (folder / "comm").read_text().strip()
         except OSError:
             continue
-        if uptime - int(fields[19]) / 100 > 5:
+        if uptime - int(fields[19]) / 100 > YOUNG:
             found[name] += 1
     return [f"{count} x {name}" for name, count in sorted(found.items())]
