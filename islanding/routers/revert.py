@@ -21,12 +21,13 @@ exec sh -c "$script" sh "$@"
 """
 # Process 1 is looked at, too: a network namespace that sees its host's /run must not give its timer to the host.
 _SYSTEMD = '[ -d /run/systemd/system ] && [ "$(cat /proc/1/comm)" = systemd ] && command -v systemd-run >/dev/null 2>&1'
+# The substitution ends once the shell has let go of its output: it has its name by then, and can be disarmed.
 _ARM = f"""
 if {_SYSTEMD}; then
   exec systemd-run --quiet --collect --unit="islanding-revert-$1" --on-active="$2" \\
     --timer-property=AccuracySec=100ms /bin/sh -c "$3"
 fi
-setsid sh -c 'sleep "$1"; eval "$2"' "islanding-revert-$1" "$2" "$3" </dev/null >/dev/null 2>&1 &
+: "$(setsid sh -c 'exec >/dev/null 2>&1; sleep "$1"; eval "$2"' "islanding-revert-$1" "$2" "$3" </dev/null &)"
 """
 # The bracket keeps the search from finding itself.
 _DISARM = f"""
