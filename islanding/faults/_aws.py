@@ -122,10 +122,12 @@ def says_gone(error: Exception) -> bool:
     """Whether AWS says that what a call is about does not exist, whoever deleted it."""
     if isinstance(error, NotThere):
         return True
+    if error.__cause__ is not None and trouble.not_found(error.__cause__):
+        return True
     code = _code(error)
     if code == "ValidationError":  # Auto Scaling has no code of its own for a group that is not there
         return "not found" in str(error)
-    return code.endswith((".NotFound", "NotFoundException")) or code.startswith("NoSuch")
+    return code.startswith("NoSuch")
 
 
 def _code(error: Exception) -> str:

@@ -54,7 +54,7 @@ def _step(step: Step) -> str:
         text = shlex.join(step.argv)
         given = f" <<< {step.stdin}" if step.stdin else ""
         return f"at {step.place}: {text}{given}".replace("\n", "; ")[:_LONGEST]
-    return f"at {step.router}: vtysh: {'; '.join(step.commands)}"
+    return f"at {step.router}: {'; '.join(step.commands)}"
 
 
 def _call(service: str, operation: str, arguments: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from islanding.aws import calls
 from islanding.guard.rules import TAG
@@ -28,11 +27,11 @@ def tags(site: Site, resources: Iterable[str]) -> dict[str, str]:
     seen: dict[str, str] = {}
     for some in _by(others):
         filters = [{"Name": "resource-id", "Values": some}, {"Name": "key", "Values": [TAG]}]
-        for one in _pages(site, "ec2", "describe_tags", {"Filters": filters}, "Tags"):
+        for one in calls.call(site, "ec2", "describe_tags", {"Filters": filters})["Tags"]:
             seen[str(one["ResourceId"])] = str(one["Value"])
     for some in _by(groups):
         arguments = {"AutoScalingGroupNames": some}
-        for group in _pages(site, "autoscaling", "describe_auto_scaling_groups", arguments, "AutoScalingGroups"):
+        for group in calls.call(site, "autoscaling", "describe_auto_scaling_groups", arguments)["AutoScalingGroups"]:
             found = [tag["Value"] for tag in group.get("Tags") or () if tag["Key"] == TAG]
             seen |= dict.fromkeys([f"{GROUP}{group['AutoScalingGroupName']}"] if found else [], "".join(found))
     arn = f"arn:aws:directconnect:{site.aws.region}:{site.aws.account}:dxvif/"
@@ -48,7 +47,7 @@ def ranges(site: Site, subnets: Iterable[str]) -> dict[str, str]:
     """The CIDR blocks of subnets; raises IslandingError with AWS's message."""
     blocks: dict[str, str] = {}
     for some in _by(list(subnets)):
-        for one in _pages(site, "ec2", "describe_subnets", {"SubnetIds": some}, "Subnets"):
+        for one in calls.call(site, "ec2", "describe_subnets", {"SubnetIds": some})["Subnets"]:
             blocks[str(one["SubnetId"])] = str(one["CidrBlock"])
     return blocks
 
@@ -62,17 +61,6 @@ def alarms(site: Site, names: Iterable[str]) -> Mapping[str, str]:
         for one in (*(reply.get("MetricAlarms") or ()), *(reply.get("CompositeAlarms") or ())):
             states[str(one["AlarmName"])] = str(one["StateValue"])
     return states
-
-
-def _pages(site: Site, service: str, operation: str, arguments: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    """The items of all pages of a call."""
-    token: dict[str, Any] = {}
-    while True:
-        reply = calls.call(site, service, operation, {**arguments, **token})
-        yield from reply[key]
-        if not reply.get("NextToken"):
-            return
-        token = {"NextToken": reply["NextToken"]}
 
 
 def _by(names: list[str]) -> Iterator[list[str]]:
