@@ -66,16 +66,17 @@ class StopWatch:
         bad_since: float | None = None
         blind_since: float | None = None
         while not self._ended.is_set():
-            now = time.monotonic()
+            began = time.monotonic()
             try:
                 bad, blind_since = self._look(stop, probe), None
             except IslandingError as error:
-                blind_since = now if blind_since is None else blind_since
-                bad = f"could not be looked at for {BLIND:g} s: {error}" if now - blind_since >= BLIND else ""
+                blind_since = began if blind_since is None else blind_since
+                bad = f"could not be looked at for {BLIND:g} s: {error}" if began - blind_since >= BLIND else ""
                 bad_since = blind_since if bad else bad_since
             if bad:
-                bad_since = now if bad_since is None else bad_since
-                lasted = time.monotonic() - bad_since
+                # What lies between two looks was bad for that long; how long one look took says nothing of what it saw.
+                bad_since = time.monotonic() if bad_since is None else bad_since
+                lasted = max(0.0, began - bad_since)
                 if lasted >= stop.seconds and not self._ended.is_set():
                     self._stop(redact(f"{stop.name} {bad}" + (f" for {lasted:.1f} s" if stop.seconds else "")))
                     return
