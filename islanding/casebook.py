@@ -184,6 +184,14 @@ class Casebook:
         journal.close()
 
 
+BOOK = pytest.StashKey[Casebook]()
+
+
+def book_of(config: pytest.Config) -> Casebook:
+    """The session's cases, journal and sites."""
+    return config.stash[BOOK]
+
+
 def _reason(error: BaseException) -> str:
     return str(error).strip() or type(error).__name__
 

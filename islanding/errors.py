@@ -12,6 +12,8 @@ class ExitCode(IntEnum):
     FAILED = 1
     INCONCLUSIVE = 2
     SETUP = 3
+    BUSY = 4  # another run of the same schedule or site is under way: nothing was run
+    OVERDUE = 5  # a scheduled run that was due has not been
 
 
 class IslandingError(Exception):

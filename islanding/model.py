@@ -120,6 +120,11 @@ class Identity(_Frozen):
     kubeconfig: str  # path, valid at its place
     note: str = ""
     place: str = ""  # name of the Place where it is used; empty: the operator's
+    elsewhere: dict[str, str] = Field(default_factory=dict)  # path of its kubeconfig at other places, by their names
+
+    def kubeconfig_at(self, place: str) -> str:
+        """The path of its kubeconfig at a place."""
+        return self.elsewhere.get(place, self.kubeconfig)
 
 
 class Cluster(_Frozen):

@@ -1,10 +1,11 @@
-"""Where things live on this machine: cache (parts, machine image), state (labs, undo log) and runs."""
+"""Where things live on this machine: cache (parts, machine image), state (labs, undo log), data (history)."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+CAPTURES = "captures"  # the folder of a run in which its captures of packets lie
 CONTENT = ("suites", "experiments", "fixtures", "reports")
 
 
@@ -22,6 +23,18 @@ def state_dir() -> Path:
     if override:
         return Path(override).absolute()
     return (Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "islanding").absolute()
+
+
+def history_file() -> Path:
+    """The history of runs: the file $ISLANDING_HISTORY, else `history.sqlite` in the XDG data folder.
+
+    It is data, not state: it says what was shown, and outlives every lab.
+    """
+    override = os.environ.get("ISLANDING_HISTORY")
+    if override:
+        return Path(override).absolute()
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return (home / "islanding" / "history.sqlite").absolute()
 
 
 def content_dir(kind: str) -> Path:
