@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from islanding import guardconf, siteconf, yamldoc
+from islanding import guardconf, outpostconf, siteconf, yamldoc
 from islanding.confmodel import Conf as _Conf
 from islanding.confmodel import pattern as _pattern
-from islanding.siteconf import Address, Asn, Network, Seconds, SiteName, Text
+from islanding.outpostconf import IdentityConf, MachineConf, RouterConf, SessionConf, ViewConf
+from islanding.siteconf import Address, Network, Seconds, SiteName, Text
 from islanding.stackconf import AccountId, RegionName
 from islanding.yamldoc import Document, Mistake
 
@@ -44,7 +45,7 @@ FACTS = {
     "elsewhere_address": "a host on the internet to be refused; 1.1.1.1 without one",
     "public_resolver": "a public resolver to be refused; 8.8.8.8 without one",
 }
-OPTIONAL = frozenset({"elsewhere_address", "public_resolver"})  # the cases have a default of their own
+OPTIONAL = frozenset({"elsewhere_address", *outpostconf.OPTIONAL})  # the cases have a default of their own
 
 
 class Reach(_Conf):
@@ -54,7 +55,7 @@ class Reach(_Conf):
     bastion: Address | None = None
     user: Text = "ec2-user"
     bastion_user: str = ""
-    key: Text
+    key: str = ""  # none: nothing is entered by SSH, which only `direct` can do without
     nodes: Annotated[tuple[Network, ...], Field(strict=False)] = ()  # discovered: ranges of the worker subnets
 
 
@@ -73,32 +74,11 @@ class WorkloadConf(_Conf):
 
 
 class TimersConf(_Conf):
-    """What the cluster's control plane is set to, in seconds; EKS lets nobody change or read it."""
+    """What the cluster's control plane is set to, in seconds, which EKS lets nobody change or read; and BGP's hold."""
 
+    bgp_hold: Seconds = 90.0  # that AWS's side proposes (Direct Connect user guide, virtual interfaces)
     node_grace: Seconds = 40.0
     eviction: Annotated[float, Field(ge=0, le=3600)] = 300.0
-
-
-class RouterConf(_Conf):
-    """A router of an Outpost's site: reached by SSH from this computer, with FRR's shell by `vtysh`."""
-
-    name: siteconf.Name
-    role: Literal["outpost-network-device", "customer-network-device", "region-edge"]
-    asn: Asn
-    address: Address
-    user: Text
-    vtysh: Text = "sudo vtysh"
-
-
-class SessionConf(_Conf):
-    """An eBGP session as one of those routers sees it."""
-
-    name: Literal["service-link", "local-gateway", "wan"]
-    router: siteconf.Name
-    neighbor: Address
-    neighbor_router: siteconf.Name
-    interface: Text
-    prefixes: Annotated[tuple[Network, ...], Field(strict=False)] = ()
 
 
 class AccountConf(_Conf):
@@ -117,12 +97,25 @@ class AccountConf(_Conf):
     operator: OperatorConf = OperatorConf()
     workload: WorkloadConf = WorkloadConf()
     timers: TimersConf = TimersConf()
-    outpost_arn: str = ""
+    outpost_arn: Annotated[str, _pattern(r"arn:aws[-a-z]*:outposts:.+:outpost/op-[0-9a-f]+|", "an Outpost's ARN")] = ""
     routers: Annotated[tuple[RouterConf, ...], Field(strict=False)] = ()
     sessions: Annotated[tuple[SessionConf, ...], Field(strict=False)] = ()
+    region_view: ViewConf | None = None
+    resolver: MachineConf | None = None
+    identities: Annotated[tuple[IdentityConf, ...], Field(strict=False)] = ()
     fault_seconds: Seconds = 600.0  # after which a fault is undone although its run still holds it
     guardrails: guardconf.Guardrails = guardconf.Guardrails()
     facts: Annotated[dict[str, str], Field(default_factory=dict)]
+
+    @property
+    def has_routers(self) -> bool:
+        """Whether this is an Outpost's site, with routers of its own, and no network of AWS's alone."""
+        return bool(self.routers)
+
+    @property
+    def known_facts(self) -> dict[str, str]:
+        """The facts that cases of such a site ask for, each with where it is found."""
+        return outpostconf.FACTS if self.has_routers else FACTS
 
 
 def load(path: Path) -> AccountConf:
@@ -154,6 +147,8 @@ def _together(document: Document) -> list[Mistake]:
         if kind in ("ssm", "direct") and at("reach", "bastion") is not None:
             found.append(mistake(("reach", "bastion"), f"`kind: {kind}` goes through no bastion"))
         key = at("reach", "key")
+        if not key and (kind != "direct" or at("operator", "instance")):
+            found.append(mistake(("reach", "key"), "missing; it is required where anything is entered by SSH"))
         if isinstance(key, str) and key and not Path(key).expanduser().is_file():
             found.append(mistake(("reach", "key"), f"there is no file {key}"))
     if at("like") is not None and at("like") not in siteconf.names():
@@ -162,13 +157,8 @@ def _together(document: Document) -> list[Mistake]:
         )
     if at("external_id") and not at("role"):
         found.append(mistake(("external_id",), "is of use with `role` alone"))
-    facts = at("facts")
+    facts, known = at("facts"), outpostconf.FACTS if at("routers") else FACTS
     for name in facts if isinstance(facts, dict) else ():
-        if name not in FACTS:
-            found.append(mistake(("facts", name), f"is no fact that a case asks for; there are: {', '.join(FACTS)}"))
-    routers = {one.get("name") for one in at("routers") or () if isinstance(one, dict)}
-    for index, session in enumerate(at("sessions") or ()):
-        if isinstance(session, dict) and session.get("router") not in routers:
-            where = ("sessions", index, "router")
-            found.append(mistake(where, f"{session.get('router')!r} is none of the routers of this file"))
-    return found
+        if name not in known:
+            found.append(mistake(("facts", name), f"is no fact that a case asks for; there are: {', '.join(known)}"))
+    return [*found, *outpostconf.mistakes(document)]

@@ -63,6 +63,12 @@ class Jumps:
         """Whether connections can be shared: ssh would refuse a socket whose path is too long."""
         return len(str(self.sockets)) + _SOCKET <= _LONGEST
 
+    def host(self, name: str, address: str, user: str, *, port: int = 22, key: str = "") -> str:
+        """A machine besides these, reached straight from here; to be put before `text`. Its key may not change."""
+        own = f"  IdentityFile {key}\n" if key else ""
+        way = f"  HostName {address}\n  Port {port}\n  User {user}\n{own}"
+        return f"Host {name}\n{way}  StrictHostKeyChecking accept-new\n{self._shared(f'{name}')}"
+
     def _shared(self, prefix: str) -> str:
         if not self.shares:
             return ""  # so it takes longer

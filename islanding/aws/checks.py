@@ -102,7 +102,7 @@ def _dns(ground: Ground) -> Iterable[Lack]:
         what = "enableDnsHostnames is false: private DNS of endpoints is not answered, and nodes cannot register"
         yield Lack("dns-hostnames", ground.vpc, what)
     if not ground.resolvers:
-        what = f"its DHCP options name no domain-name-servers: set {PROVIDED}"
+        what = f"its DHCP options name no domain-name-servers, or are no more: set {PROVIDED}"
         yield Lack("dhcp-options", ground.dhcp_options or ground.vpc, what)
     elif not {PROVIDED, *_own_resolvers(ground.cidrs)} & set(ground.resolvers):
         listed = ", ".join(ground.resolvers)
@@ -150,10 +150,14 @@ def _attribute(call: Call, vpc: str, name: str) -> bool:
 
 
 def _resolvers(call: Call, options: str) -> tuple[str, ...]:
-    """A DHCP option set's domain-name-servers; `default` is AWS's own set of each Region."""
+    """A DHCP option set's domain-name-servers; `default` is AWS's own set of each Region.
+
+    Asked for by a filter: where the VPC was read as it was before, the set may be gone, which would be an error by id.
+    """
     if not options or options == "default":
         return (PROVIDED,)
-    reply = call("ec2", "describe_dhcp_options", {"DhcpOptionsIds": [options]})["DhcpOptions"]
+    filters = [{"Name": "dhcp-options-id", "Values": [options]}]
+    reply = call("ec2", "describe_dhcp_options", {"Filters": filters})["DhcpOptions"]
     lines: list[dict[str, Any]] = reply[0].get("DhcpConfigurations") or [] if reply else []
     return tuple(
         str(value["Value"] if isinstance(value, dict) else value)

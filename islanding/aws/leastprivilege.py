@@ -21,8 +21,10 @@ _ACTIONS: dict[str, tuple[str, ...]] = {
     "s3:ListObjectsV2": ("s3:ListBucket",),
     "ec2:AuthorizeSecurityGroupEgress": ("ec2:AuthorizeSecurityGroupEgress", "ec2:CreateTags"),
     "ec2:AuthorizeSecurityGroupIngress": ("ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags"),
+    "ec2:CreateDhcpOptions": ("ec2:CreateDhcpOptions", "ec2:CreateTags"),
     "ec2:CreateNetworkAcl": ("ec2:CreateNetworkAcl", "ec2:CreateTags"),
     "ec2:CreateVpcEndpoint": ("ec2:CreateVpcEndpoint", "ec2:CreateTags"),
+    "ec2:CreateVpc": ("ec2:CreateVpc", "ec2:CreateTags"),
     "ec2:CreateVpcPeeringConnection": ("ec2:CreateVpcPeeringConnection", "ec2:CreateTags"),
     "ec2:RunInstances": ("ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"),
 }

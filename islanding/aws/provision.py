@@ -50,6 +50,7 @@ class Provisioner:
     poll: float = 5.0
     checked: bool = True  # whether what the site lacks is looked for first
     tags: Mapping[str, str] = field(default_factory=dict)  # of everything that is made
+    lacking: Callable[[str, str, str, str], None] | None = None  # told each lack: name, object, text and level
 
     def provision(self, apply: Callable[[str, Provisioned], bool]) -> Provisioned:
         """Make everything; `apply` applies YAML to the cluster as its creator, and is tried until it says True.
@@ -114,6 +115,9 @@ class Provisioner:
         if stacks.exists(self.clients("cloudformation"), self.stack_name(self.conf.stacks[0].name)):
             return
         found = self.lacks()
+        if self.lacking:
+            for one in found:
+                self.lacking(one.name, one.object, one.text, one.level)
         for advice in (one for one in found if one.level == "advice"):
             self.step(f"advice: {advice}")
         lacking = [f"\n  {one}" for one in found if one.level == "lack"]

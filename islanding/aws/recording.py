@@ -15,6 +15,8 @@ from islanding.errors import SetupError
 
 VARIABLE = "ISLANDING_CALLS"  # the file to write to; without it nothing is recorded
 NAME = "calls.jsonl"  # in the run's folder, beside the journal
+# A profile's role is opened by the credentials behind it: the role's own policy says nothing of that.
+_OPENS = {("sts", "AssumeRole"), ("sts", "AssumeRoleWithWebIdentity"), ("sts", "AssumeRoleWithSAML")}
 _lock = threading.Lock()
 _noted: set[tuple[str, str, str]] = set()
 
@@ -44,7 +46,7 @@ def _note(model: Any, **_: Any) -> None:
     path = os.environ.get(VARIABLE, "")
     one = (path, str(model.service_model.service_name), str(model.name))
     with _lock:
-        if not path or one in _noted:
+        if not path or one in _noted or one[1:] in _OPENS:
             return
         _noted.add(one)
     line = json.dumps({"service": one[1], "operation": one[2]}) + "\n"

@@ -108,7 +108,7 @@ def apply_fault(
             "fault-applied", fault=plan.kind, id=plan.id, target=plan.target, summary=plan.summary, start=start, end=end
         )
         allowed = fault.patience(site, TAKES_HOLD)
-        _wait_healthy(f"{plan.kind} to take hold", lambda: fault.is_applied(site, plan), allowed, FaultError)
+        _wait_healthy(site, f"{plan.kind} to take hold", lambda: fault.is_applied(site, plan), allowed, FaultError)
     except BaseException as error:
         try:
             halves = Applied(site, fault, plan, start, time.monotonic(), held=False)
@@ -154,7 +154,8 @@ def undo_fault(
             if journal:
                 journal.append("fault-undone", fault=plan.kind, id=plan.id, target=plan.target, start=start, end=end)
         check = fault.is_healed if applied.held else fault.nothing_left
-        _wait_healthy(f"{plan.kind} ({plan.target}) to heal", lambda: check(site, plan), heal_timeout, NotHealed)
+        what = f"{plan.kind} ({plan.target}) to heal"
+        _wait_healthy(site, what, lambda: check(site, plan), heal_timeout, NotHealed)
         seconds = time.monotonic() - end
         if not before and _clear(applied, trouble):
             note(State.UNDONE)
@@ -270,12 +271,15 @@ def _let_others_finish(log: UndoLog, timeout: float) -> None:
 
 NOTHING_TO_MEND = "what it changed does not exist any more, so nothing can be put back"
 GONE = "the site is gone, and the fault with it"
+LOOKS_AGAIN = (0.05, 1.0)  # seconds between looks: in the lab, and on a real account, whose API counts calls
 KEPT = "it is kept in the undo log: the watchdog and `islanding heal` try again"
 
 
-def _wait_healthy(what: str, check: Callable[[], Health], timeout: float, error: type[IslandingError]) -> Health:
+def _wait_healthy(
+    site: Site, what: str, check: Callable[[], Health], timeout: float, error: type[IslandingError]
+) -> Health:
     try:
-        return wait_until(what, check, timeout=timeout)
+        return wait_until(what, check, timeout=timeout, interval=LOOKS_AGAIN[site.target == "aws"])
     except WaitTimeout as late:
         seen = late.last.seen if isinstance(late.last, Health) else late.last
         raise error(f"waited {timeout:g} s for {what}; last seen: {seen}", KEPT if error is NotHealed else "") from late

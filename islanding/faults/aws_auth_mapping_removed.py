@@ -9,21 +9,28 @@ from typing import Any, Literal
 import yaml
 
 from islanding.faults._fault import Fault, Health
-from islanding.faults._plan import COMMAND_TIMEOUT, Command, FaultError, Plan, new_id
+from islanding.faults._plan import COMMAND_TIMEOUT, Command, FaultError, Plan, new_id, take_all
 from islanding.kube.kubectl import argv
 from islanding.model import Identity, Place, Site
 from islanding.process import Result
 
 _WHERE = ("configmap", "aws-auth", "--namespace=kube-system")
 _LISTS = {"mapRoles": "rolearn", "mapUsers": "userarn"}
-# Replacing fails when somebody has deleted the whole document: then it is made again.
-_REPLACE = 'doc=$(cat); printf %s "$doc" | "$@" replace -f - || printf %s "$doc" | "$@" create -f -'
+# A patch, not `replace`: that one would rewrite the annotation in which `kubectl apply` keeps what it was given last.
+# It fails when somebody has deleted the whole document: then it is made again. Input: the patch, a line; the document.
+_CHANGE = (
+    'IFS= read -r patch; doc=$(cat); printf %s "$patch" | "$@" patch configmap aws-auth --namespace=kube-system'
+    ' --type=merge --patch-file=/dev/stdin || printf %s "$doc" | "$@" create -f -'
+)
 _KUBECTL_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
 class AwsAuthMappingRemoved(Fault):
-    """The mapping of `arn`, or of the site's `role` (`node` or `operator`), is removed; all of the document comes back.
+    """The mapping of `arn`, or of the site's `role` (`node` or `operator`), is removed; the list comes back as it was.
+
+    Where somebody changed that list meanwhile, the mapping is put back into what they left; a document that they
+    deleted is made again.
 
     kubectl runs as `identity`, at the place where it is used: by default an X.509 one, else the first. It must not be
     the one whose mapping goes, which could not put it back; the cluster's creator needs no mapping.
@@ -39,42 +46,55 @@ class AwsAuthMappingRemoved(Fault):
         arn = self.arn or _fact(site, f"{self.role}_role_arn")
         who = self._identity(site)
         place = _where_used(site, who)
-        document = _get(place, who)
-        data = document.get("data") or {}
+        held = _read(place, who)
+        if held is None:
+            raise FaultError(f"{site.name} has no aws-auth", "a cluster of access entries alone needs none")
+        document = _kept(held)
+        data = document["data"]
         after = without(data, arn)
         if after == data:
             raise FaultError(f"aws-auth has no mapping of {arn}", f"it has {', '.join(_arns(data)) or 'none'}")
         if arn == _canonical_arn(place, who):
             what = f"the identity {who.name} is {arn} itself, and could not put its own mapping back"
             raise FaultError(what, f"give `identity`: one of {', '.join(one.name for one in site.identities)}")
-        command = ("sh", "-c", _REPLACE, "sh", *argv((), who.kubeconfig))
         apply, undo = (
-            Command(
-                place=place.name,
-                argv=command,
-                stdin=json.dumps({**document, "data": content}),
-                as_root=False,
-                timeout=_KUBECTL_TIMEOUT,
-            )
-            for content in (after, data)
+            _command(place, who, {"data": _changed(start, end)}, {**document, "data": end})
+            for start, end in ((data, after), (after, data))
         )
         return Plan(
             id=new_id(),
             kind=self.kind,
             target=f"mapping of {arn} in aws-auth",
-            summary=f"mapping removed: kubectl replace configmap aws-auth without {arn}, as {who.name}",
+            summary=f"mapping removed: kubectl patch configmap aws-auth without {arn}, as {who.name}",
             before={"document": document, "arn": arn, "identity": who.name},
             apply=(apply,),
             undo=(undo,),
         )
 
     def is_applied(self, site: Site, plan: Plan) -> Health:
-        mapped = plan.before["arn"] in _arns(_now(site, plan).get("data") or {})
+        held = _now(site, plan)
+        mapped = held is not None and plan.before["arn"] in _arns(held.get("data") or {})
         return Health(not mapped, f"{plan.before['arn']} is {'mapped' if mapped else 'not mapped'}")
 
+    def undo(self, site: Site, plan: Plan) -> None:
+        """Put the mapping back into what is there now; raises FaultError, also when somebody else writes meanwhile."""
+        who, document = site.identity(plan.before["identity"]), plan.before["document"]
+        place, held = _where_used(site, who), _now(site, plan)
+        there = (held or {}).get("data") or {}
+        wanted = with_again(there, document["data"], plan.before["arn"])
+        if held is not None and wanted == there:
+            return
+        version = (held or {}).get("metadata", {}).get("resourceVersion", "")
+        patch = {"metadata": {"resourceVersion": version}, "data": _changed(there, wanted)}
+        take_all(site, (_command(place, who, patch, document),))
+
     def is_healed(self, site: Site, plan: Plan) -> Health:
-        same = _now(site, plan) == plan.before["document"]
-        return Health(same, f"aws-auth is {'as before' if same else 'another'}")
+        held, arn = _now(site, plan), plan.before["arn"]
+        if held is None:
+            return Health(False, "aws-auth is not there")
+        entries, before = (_of(data or {}, arn) for data in (held.get("data"), plan.before["document"]["data"]))
+        same = entries == before
+        return Health(same, f"{arn} is {'mapped as before' if same else f'mapped as {entries or None}, not as before'}")
 
     def _identity(self, site: Site) -> Identity:
         if self.identity:
@@ -98,6 +118,38 @@ def without(data: dict[str, str], arn: str) -> dict[str, str]:
     return left
 
 
+def with_again(data: dict[str, str], before: dict[str, str], arn: str) -> dict[str, str]:
+    """The ConfigMap's data with the entries of `arn` as they were in `before`, and whatever else others have changed.
+
+    A list that is still as `without` left it comes back letter by letter.
+    """
+    mended, left = dict(data), without(before, arn)
+    for key, name in _LISTS.items():
+        was = [entry for entry in _entries(before, key) if entry.get(name) == arn]
+        if not was or data.get(key) == before.get(key):
+            continue
+        if data.get(key, "") == left[key]:
+            mended[key] = before[key]
+        elif was != [entry for entry in _entries(data, key) if entry.get(name) == arn]:
+            mended[key] = yaml.safe_dump([*_entries(without(data, arn), key), *was], sort_keys=False)
+    return mended
+
+
+def _changed(start: dict[str, str], end: dict[str, str]) -> dict[str, str]:
+    """What makes `end` of `start`."""
+    return {key: value for key, value in end.items() if start.get(key) != value}
+
+
+def _command(place: Place, who: Identity, patch: dict[str, Any], document: dict[str, Any]) -> Command:
+    return Command(
+        place=place.name,
+        argv=("sh", "-c", _CHANGE, "sh", *argv((), who.kubeconfig)),
+        stdin=f"{json.dumps(patch)}\n{json.dumps(document)}",
+        as_root=False,
+        timeout=_KUBECTL_TIMEOUT,
+    )
+
+
 def _entries(data: dict[str, str], key: str) -> list[dict[str, Any]]:
     try:
         entries = yaml.safe_load(data.get(key) or "[]")
@@ -110,22 +162,34 @@ def _arns(data: dict[str, str]) -> list[str]:
     return [str(entry.get(name)) for key, name in _LISTS.items() for entry in _entries(data, key)]
 
 
-def _now(site: Site, plan: Plan) -> dict[str, Any]:
+def _of(data: dict[str, str], arn: str) -> list[dict[str, Any]]:
+    """The entries of `arn`, of both lists."""
+    return [entry for key, name in _LISTS.items() for entry in _entries(data, key) if entry.get(name) == arn]
+
+
+def _now(site: Site, plan: Plan) -> dict[str, Any] | None:
     who = site.identity(plan.before["identity"])
-    return _get(_where_used(site, who), who)
+    return _read(_where_used(site, who), who)
 
 
-def _get(place: Place, who: Identity) -> dict[str, Any]:
-    """The document as an operator would keep it: what the API server alone decides is left out."""
-    shown = _kubectl(place, who, "get", *_WHERE, "--output=json")
+def _read(place: Place, who: Identity) -> dict[str, Any] | None:
+    """The document as the API server has it; None when there is none."""
+    shown = _kubectl(place, who, "get", *_WHERE, "--ignore-not-found", "--output=json")
     if not shown.ok:
         raise FaultError(f"{who.name} cannot read aws-auth at {place.name}: {shown.stderr.strip()}")
+    if not shown.stdout.strip():
+        return None
     try:
         raw = json.loads(shown.stdout)
-        meta = {key: raw["metadata"][key] for key in _KEPT if raw["metadata"].get(key)}
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": raw.get("data") or {}}
+        return {"metadata": dict(raw["metadata"]), "data": dict(raw.get("data") or {})}
     except (ValueError, KeyError, TypeError) as odd:
         raise FaultError(f"kubectl's answer at {place.name} cannot be read: {odd}") from odd
+
+
+def _kept(raw: dict[str, Any]) -> dict[str, Any]:
+    """The document as an operator would keep it: what the API server alone decides is left out."""
+    meta = {key: raw["metadata"][key] for key in _KEPT if raw["metadata"].get(key)}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": raw["data"]}
 
 
 def _canonical_arn(place: Place, who: Identity) -> str:

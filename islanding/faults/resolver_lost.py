@@ -55,6 +55,8 @@ class ResolverLost(Fault):
 
     def _place(self, site: Site) -> Place:
         resolvers = [place for place in site.places if place.role == "resolver"]
+        if not resolvers:
+            site.require("resolver")
         fits = [place for place in resolvers if self.resolver in ("", place.name)]
         if len(fits) != 1:
             known = ", ".join(place.name for place in resolvers) or "none"

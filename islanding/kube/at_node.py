@@ -40,9 +40,9 @@ def dials(place: Place, seconds: float) -> Iterator[None]:
 
 
 def log_lines(place: Place, unit: str, *words: str, since: float) -> list[str]:
-    """Lines of a unit's log with one of `words`, of the last `since` seconds, oldest first. Raises CommandFailed."""
+    """Lines of a unit's log with all of `words`, of the last `since` seconds, oldest first. Raises CommandFailed."""
     command = ["journalctl", f"--unit={unit}", "--output=cat", "--no-pager", f"--since=-{int(since)}s"]
-    return [line for line in place.run(command).stdout.splitlines() if any(word in line for word in words)]
+    return [line for line in place.run(command).stdout.splitlines() if all(word in line for word in words)]
 
 
 def replace_cni(operator: Operator, node: Node) -> None:

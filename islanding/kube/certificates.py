@@ -130,7 +130,8 @@ class Operator:
                 },
             }
         ]
-        config["contexts"] = [{"name": user, "context": {"cluster": "cluster", "user": user}}]
+        current = next(one for one in config["contexts"] if one["name"] == config["current-context"])
+        config["contexts"] = [{"name": user, "context": {"cluster": current["context"]["cluster"], "user": user}}]
         config["current-context"] = user
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(config))

@@ -18,8 +18,8 @@ _UNAUTHORIZED = (
 )
 _ANY = r"(?:i/o timeout|context deadline exceeded|connection timed out|Client\.Timeout|TLS handshake timeout)"
 _API = (
-    r"(?:Unable to register node|Failed to ensure lease|error getting node|Failed to watch|failed to list"
-    r"|Failed to create CSR|certificate signing request)"
+    r"(?:Unable to register node|Unable to write event|Failed to ensure lease|error getting node|Failed to watch"
+    r"|failed to list|waiting for CSINode publishing|Failed to create CSR|certificate signing request)"
 )
 _API_SILENT = rf"{_API}[^\n]*dial tcp \d[\d.]*:\d+: {_ANY}"
 _API_NAME = rf"{_API}[^\n]*dial tcp: lookup \S+"

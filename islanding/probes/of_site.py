@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from islanding.errors import SetupError
+from islanding.errors import NotCoveredError, SetupError
 from islanding.model import Identity, Place, Router, Session, Site
 from islanding.probes import make
 from islanding.probes.at_place import of_place
@@ -45,10 +45,9 @@ class SiteProbes:
         who = self._identity(identity)
         filled = {
             "args": args,
-            "kubeconfig": who.kubeconfig,
             "identity": who.name,
             "method": who.kind,
-            **self._where_used(who),
+            **self._where_used(who, parameters.pop("place", "")),
         }
         return make("kubectl", **{**filled, **parameters})
 
@@ -57,8 +56,7 @@ class SiteProbes:
         who = self._identity(identity)
         filled = {
             "nodes": names or tuple(node.name for node in self.site.workers),
-            "kubeconfig": who.kubeconfig,
-            **self._where_used(who),
+            **self._where_used(who, parameters.pop("place", "")),
         }
         return make("node", **{**filled, **parameters})
 
@@ -90,6 +88,8 @@ class SiteProbes:
         """The state of a BGP session, as the router at this end of it tells."""
         found: Session = self._named(self.site.session, session)
         router: Router = self._named(self.site.router, found.router)
+        if not router.vtysh:
+            raise NotCoveredError(f"BGP is watched by FRR's shell, and {router.name} is driven as {router.driver}")
         filled = {"vtysh": router.vtysh, "neighbor": found.neighbor, "name": f"BGP {session}"}
         return make("bgp", **{**filled, **parameters})
 
@@ -105,6 +105,12 @@ class SiteProbes:
             "name": "service link (CloudWatch)",
         }
         return make("service-link", **{**filled, **parameters})
+
+    @property
+    def metric_lag(self) -> float:
+        """Seconds that CloudWatch is late with the Outpost's metrics: three periods, none for one value a second."""
+        period = float(self.site.facts.get("metric_period", 60))
+        return 3 * period if period > 1 else 0.0
 
     def image_pull(self, image: str, node: str, *, identity: str = "", **parameters: Any) -> Probe:
         """A pull of `image`, which the node has never seen, at a node of the site, for a pod."""
@@ -206,10 +212,14 @@ class SiteProbes:
         place = self.place(who.place) if who.place else self._at("operator")
         return {"kubeconfig": who.kubeconfig, **of_place(place)}
 
-    def _where_used(self, who: Identity) -> dict[str, Any]:
-        """Where an identity's kubectl runs: sampled there, or entered from here where that takes SSH."""
-        place = self.place(who.place) if who.place else self._at("operator")
-        return {"place": "", **of_place(place)} if place.by_ssh else {"place": place.name}
+    def _where_used(self, who: Identity, at: str = "") -> dict[str, Any]:
+        """Where an identity's kubectl runs (`at`: another place), and its kubeconfig there.
+
+        It is sampled there, or entered from here where that takes SSH.
+        """
+        place = self.place(at or who.place) if at or who.place else self._at("operator")
+        where = {"place": "", **of_place(place)} if place.by_ssh else {"place": place.name}
+        return {"kubeconfig": who.kubeconfig_at(place.name), **where}
 
     def _at(self, role: str) -> Place:
         """The place of a role; a site without clients has its operator ask."""

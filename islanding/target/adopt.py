@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -12,18 +13,21 @@ from islanding.accountconf import AccountConf
 from islanding.aws import calls
 from islanding.closedmap import WORKSTATION
 from islanding.errors import IslandingError, SetupError
-from islanding.model import AwsAccess, Identity, Node, Place, Site, Workload
+from islanding.model import AwsAccess, Identity, Node, Place, PlaceRole, Site, Workload
 from islanding.paths import state_dir
 from islanding.sshconf import Jumps
 from islanding.target import access as accesses
-from islanding.target import description, discovery, inside
-from islanding.target.discovery import Discovered, Lack, Look
+from islanding.target import description, discovery, inside, outpost
+from islanding.target.discovery import Discovered, Look
 from islanding.target.inside import Asking
+from islanding.target.lack import Lack
+from islanding.target.needs import cases_for
 from islanding.target.state import State, read
 from islanding.target.wayin import by_ssh, free_port, tunnelled
 
 Step = Callable[[str], None]
 CREATOR = "creator"
+_ROLES: dict[str, PlaceRole] = {"worker": "node", "control-plane": "control-plane"}
 BY_ENTERING = ("repository", "repository_uri", "workstation_address")  # facts that AWS's API alone does not tell
 
 
@@ -83,28 +87,32 @@ class Adoption:
     def site(self) -> Site:
         """The site's description."""
         jumps = self._jumps()
-        self.ssh_config.write_text(description.router_hosts(self.conf) + jumps.text())
+        self.ssh_config.write_text(outpost.hosts(self.conf, jumps) + jumps.text())
         operator = self._operator(jumps)
-        kubeconfig = self._kubeconfig(operator)
+        kubeconfig = self._kubeconfig(operator, self.conf.operator.kubeconfig)
         asking = Asking(operator, kubeconfig)
-        nodes = inside.nodes(asking.items("get", "nodes"))
+        nodes = inside.nodes(asking.items("get", "nodes"), self.state.addresses)
         self.step(f"the operator sees {len(nodes)} nodes")
-        workload = self._workload(asking, nodes)
+        workers = tuple(node for node in nodes if node.role == "worker")
+        workload = self._workload(asking, workers)
         self.step(f"workload {workload.name} at {workload.url}")
-        found = discovery.discover(self.conf, self.state, [node.instance_id for node in nodes], workload.image)
+        found = discovery.discover(self.conf, self.state, [node.instance_id for node in workers], workload.image)
         facts, lacking = dict(found.facts), dict(found.lacking)
         self._own_address(facts, lacking)
+        others = outpost.places(self.conf, self.ssh_config)
         self.workstation = self.workstation.model_copy(update={"address": facts.get("workstation_address", "")})
-        identity = Identity(name="operator", kind="iam", kubeconfig=kubeconfig, note="the operator, with what is there")
-        creator = self._creator(jumps, lacking)
+        note = "the operator, with what is there"
+        elsewhere = {place.name: self._kubeconfig_in_region(place) for place in others if place.role == "region"}
+        identity = Identity(name="operator", kind="iam", kubeconfig=kubeconfig, note=note, elsewhere=elsewhere)
+        creator = self._creator(jumps, lacking) if cases_for(self.conf.like, CREATOR) else ()
         return description.describe(
             self.conf,
             self.state,
             self.access,
             self.folder,
             Discovered(facts, lacking),
-            places=self._places(operator, nodes, creator),
-            identities=(identity, *(who for who, _ in creator)),
+            places=(*self._places(operator, nodes, creator), *others),
+            identities=(identity, *self._identities(operator), *(who for who, _ in creator)),
             workload=workload,
             nodes=nodes,
         )
@@ -118,9 +126,8 @@ class Adoption:
             *([by_ssh(self.ssh_config, "bastion", "bastion", str(bastion))] if bastion else []),
             operator,
             operator.model_copy(update={"name": "client", "role": "client"}),
-            *(by_ssh(self.ssh_config, n.address, "node", n.address, "sudo", "--") for n in nodes),
+            *(by_ssh(self.ssh_config, n.address, _ROLES[n.role], n.address, "sudo", "--") for n in nodes),
             *(place for _, place in creator if place.name != WORKSTATION),
-            *(by_ssh(self.ssh_config, one.name, "router", str(one.address)) for one in self.conf.routers),
         )
 
     # -- the way in --------------------------------------------------------------------------------------------------
@@ -135,7 +142,7 @@ class Adoption:
             operator="",
             nodes=ranges,
             user=reach.user,
-            key=Path(reach.key).expanduser().absolute(),
+            key=Path(reach.key or os.devnull).expanduser().absolute(),
             known_hosts=self.folder / "known_hosts",
             sockets=sockets,
             bastion_user=reach.bastion_user,
@@ -170,18 +177,30 @@ class Adoption:
         place = by_ssh(self.ssh_config, "operator", "operator", address)
         return place.model_copy(update={"env": {"AWS_DEFAULT_REGION": self.conf.region}})
 
-    def _kubeconfig(self, operator: Place) -> str:
-        given = self.conf.operator.kubeconfig
-        done = operator.run(["sh", "-c", f"cd && realpath -e {given}"], check=False)
+    def _kubeconfig(self, place: Place, given: str, who: str = "the operator", where: str = "operator") -> str:
+        """Where a kubeconfig lies at a place; raises SetupError when it does not."""
+        done = place.run(["sh", "-c", f"cd && realpath -e {given}"], check=False)
         if not done.ok:
             said = done.stderr.strip()[-500:]
-            raise SetupError(f"the operator has no kubeconfig {given}: {said}", "say it in the file by `operator`")
+            raise SetupError(f"{who} has no kubeconfig {given}: {said}", f"say it in the file by `{where}`")
         return done.stdout.strip()
+
+    def _kubeconfig_in_region(self, place: Place) -> str:
+        view = self.conf.region_view
+        return self._kubeconfig(place, view.kubeconfig, "whoever looks from the Region", "region_view") if view else ""
+
+    def _identities(self, operator: Place) -> tuple[Identity, ...]:
+        """Those whom the file names beside the operator."""
+        return tuple(
+            Identity(name=one.name, kind=one.kind, note=one.note, kubeconfig=self._kubeconfig(operator, one.kubeconfig,
+                     one.name, "identities"))
+            for one in self.conf.identities
+        )  # fmt: skip
 
     def _own_address(self, facts: dict[str, str], lacking: dict[str, str]) -> None:
         """The address of this computer, as sshd at the bastion sees it."""
         name = "workstation_address"
-        if name in facts:
+        if name in facts or name not in self.conf.known_facts:
             return
         if self.conf.reach.kind != "ssh":
             lacking[name] = f"`reach: {self.conf.reach.kind}` has no bastion that could tell"
@@ -224,4 +243,5 @@ class Adoption:
         return ((who, place),)
 
     def _environment(self) -> dict[str, str]:
-        return {**self.access.env, "KUBECONFIG": str(self.folder / "creator.kubeconfig")}
+        own = {} if self.conf.has_routers else {"KUBECONFIG": str(self.folder / "creator.kubeconfig")}
+        return {**self.access.env, **own}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from islanding.accountconf import AccountConf, RouterConf, SessionConf
+from islanding.accountconf import AccountConf
 from islanding.closedmap import closed
-from islanding.model import AwsAccess, Cluster, Router, Session, Site, Timers
+from islanding.model import AwsAccess, Cluster, Node, Place, Site, Timers, Topology
+from islanding.outpostmap import outpost as drawn
+from islanding.target import outpost
 from islanding.target.discovery import Discovered, Look
+from islanding.target.outpostfacts import outpost_arn
 from islanding.target.state import State
 
-BGP_HOLD = 90.0  # seconds that AWS's side proposes (Direct Connect user guide, virtual interfaces)
 SSH_CONFIG = "ssh_config"
 
 
@@ -22,25 +24,24 @@ def describe(conf: AccountConf, state: State, access: AwsAccess, folder: Path, f
     They are places, nodes, identities and workload. What is not known stands in `lacking`, with the reason.
     """
     lacking = dict(found.lacking)
-    if conf.reach.bastion is None:
+    if conf.has_routers:
+        lacking |= outpost.lacking(conf, in_region=not state.cluster.get("outpostConfig"))
+    elif conf.reach.bastion is None:
         lacking["bastion"] = f"the way in is `reach: {conf.reach.kind}`"
-    endpoints = [one.service.split(".", 3)[-1] for one in Look(conf, state, ()).endpoints()]
-    address = {place.name: place.address for place in parts["places"]}
     return Site(
         name=conf.like,
         target="aws",
         id=site_id(conf),
         folder=str(folder),
-        outpost_arn=conf.outpost_arn
-        or next(iter((state.cluster.get("outpostConfig") or {}).get("outpostArns", ())), ""),
-        cluster=_cluster(conf, state),
+        outpost_arn=outpost_arn(conf, state),
+        cluster=_cluster(conf, state, parts["nodes"]),
         aws=access,
         fault_seconds=conf.fault_seconds,
         guardrails=conf.guardrails,
-        timers=Timers(bgp_hold=BGP_HOLD, node_grace=conf.timers.node_grace, eviction=conf.timers.eviction),
-        routers=tuple(_router(one, folder) for one in conf.routers),
-        sessions=tuple(_session(one) for one in conf.sessions),
-        topology=closed(address["workstation"], address["operator"], parts["nodes"], endpoints),
+        timers=Timers(**conf.timers.model_dump()),
+        routers=outpost.routers(conf, folder / SSH_CONFIG),
+        sessions=outpost.sessions(conf),
+        topology=_topology(conf, state, folder, parts["places"], parts["nodes"]),
         facts={
             **found.facts,
             "adopted_as": conf.name,
@@ -57,14 +58,22 @@ def site_id(conf: AccountConf) -> str:
     return f"{conf.account}-{conf.region}-{conf.cluster}"
 
 
-def router_hosts(conf: AccountConf) -> str:
-    """The part of the SSH configuration that leads to the routers, straight from this computer."""
-    return "".join(f"Host {one.name}\n  HostName {one.address}\n  User {one.user}\n" for one in conf.routers)
+def _topology(
+    conf: AccountConf, state: State, folder: Path, places: Sequence[Place], nodes: Sequence[Node]
+) -> Topology:
+    address = {place.name: place.address for place in places}
+    if conf.has_routers:
+        routers = outpost.routers(conf, folder / SSH_CONFIG)
+        return drawn(address["workstation"], routers, outpost.sessions(conf), nodes, conf.region)
+    endpoints = [one.service.split(".", 3)[-1] for one in Look(conf, state, ()).endpoints()]
+    return closed(address["workstation"], address["operator"], nodes, endpoints)
 
 
-def _cluster(conf: AccountConf, state: State) -> Cluster:
+def _cluster(conf: AccountConf, state: State, nodes: Sequence[Node]) -> Cluster:
     raw, name = state.cluster, conf.cluster
     interfaces = [i for i in state.view.interfaces if i.description == f"Amazon EKS {name}"]
+    here = [i.addresses[0] for i in interfaces if i.addresses]
+    there = [node.address for node in nodes if node.role == "control-plane"]  # a local cluster's own instances
     vpc = state.view.vpc(state.vpc)
     return Cluster(
         name=name,
@@ -72,25 +81,7 @@ def _cluster(conf: AccountConf, state: State) -> Cluster:
         version=raw["version"],
         endpoint=raw["endpoint"],
         control_plane="outpost" if raw.get("outpostConfig") else "region",
-        control_plane_addresses=tuple(i.addresses[0] for i in interfaces if i.addresses),
+        control_plane_addresses=tuple(there if raw.get("outpostConfig") else here),
         service_cidr=(raw.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr", ""),
         pod_cidr=vpc.cidrs[0] if vpc and vpc.cidrs else "",
-    )
-
-
-def _router(conf: RouterConf, folder: Path) -> Router:
-    # ssh joins its arguments into one line for the shell there: each has to be quoted once more.
-    line = f'exec ssh -F {shlex.quote(str(folder / SSH_CONFIG))} {conf.name} "${{*@Q}}"'
-    shell = ("bash", "-c", line, "bash", *shlex.split(conf.vtysh))
-    return Router(name=conf.name, role=conf.role, asn=conf.asn, place=conf.name, vtysh=shell)
-
-
-def _session(conf: SessionConf) -> Session:
-    return Session(
-        name=conf.name,
-        router=conf.router,
-        neighbor=str(conf.neighbor),
-        neighbor_router=conf.neighbor_router,
-        interface=conf.interface,
-        prefixes=tuple(map(str, conf.prefixes)),
     )

@@ -6,15 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import TypeVar
 
-from islanding.accountconf import FACTS, OPTIONAL, AccountConf
+from islanding.accountconf import OPTIONAL, AccountConf
 from islanding.aws.view import Endpoint, GroupRule, Instance
+from islanding.target import outpostfacts
+from islanding.target.lack import Lack
+from islanding.target.lack import one as _one
 from islanding.target.state import State
-
-
-class Lack(Exception):
-    """Why something cannot be found out."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ def discover(conf: AccountConf, state: State, nodes: Sequence[str] = (), image: 
     """
     look = Look(conf, state, tuple(nodes) or state.tagged, image)
     facts, lacking = dict(conf.facts), dict[str, str]()
-    for name in FACTS:
+    for name in conf.known_facts:
         if name in facts or name in OPTIONAL:
             continue
         try:
@@ -55,10 +53,11 @@ class Look:
         """The fact of that name: what the file says, else what is found."""
         if name in self.conf.facts:
             return self.conf.facts[name]
-        found = _FINDERS.get(name)
-        if found is None:
-            raise Lack(f"nobody but the file can say it (facts: {name}: ...)")
-        return found(self)
+        if name in _FINDERS:
+            return _FINDERS[name](self)
+        if name in outpostfacts.FINDERS:
+            return outpostfacts.FINDERS[name](self.conf, self.state)
+        raise Lack(f"nobody but the file can say it (facts: {name}: ...)")
 
     # -- people's machines -------------------------------------------------------------------------------------------
 
@@ -116,8 +115,9 @@ class Look:
     # -- nodes -------------------------------------------------------------------------------------------------------
 
     def workers(self) -> tuple[Instance, ...]:
-        """The instances that the nodes are."""
-        found = self.state.instances(self.nodes)
+        """The instances that the nodes are; not those of a local control plane, which have the cluster's own role."""
+        own = self.state.cluster.get("roleArn")
+        found = tuple(one for one in self.state.instances(self.nodes) if not one.role or one.role != own)
         if not found:
             raise Lack(f"no instance carries the tag kubernetes.io/cluster/{self.conf.cluster}, and no node was seen")
         return found
@@ -204,18 +204,6 @@ class Look:
         if host != self.registry() or not rest:
             raise Lack(f"the workload's image {self.image} is not in the account's registry {self.registry()}")
         return rest.partition("@")[0].partition(":")[0]
-
-
-T = TypeVar("T")
-
-
-def _one(things: Sequence[T], what: str, shown: Callable[[T], str], mend: str = "facts") -> T:
-    """The one thing there is; raises Lack when there is none, or several, which are named."""
-    if len(things) == 1:
-        return things[0]
-    if not things:
-        raise Lack(f"there is no {what}")
-    raise Lack(f"there are {len(things)}, not one {what}: {', '.join(map(shown, things))} (say which by `{mend}`)")
 
 
 def _admits(rule: GroupRule, sources: Sequence[str]) -> bool:

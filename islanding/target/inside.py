@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -16,6 +17,8 @@ from islanding.kube.kubectl import argv
 from islanding.model import AwsAccess, Node, Place, Workload
 
 SECONDS = 60.0
+LABEL = "node-role.kubernetes.io/control-plane"
+TAINT = "node-role.eks-local.amazonaws.com/control-plane"
 
 
 @dataclass(frozen=True)
@@ -38,19 +41,30 @@ class Asking:
         return "" if done.ok and done.stdout.strip() == "yes" else (done.stderr or done.stdout).strip()[-300:] or "no"
 
 
-def nodes(items: list[dict[str, Any]]) -> tuple[Node, ...]:
-    """The nodes of a NodeList, by their addresses; raises SetupError for a node that is no instance."""
+def nodes(items: list[dict[str, Any]], instances: Mapping[str, str] | None = None) -> tuple[Node, ...]:
+    """The nodes of a NodeList, by their addresses; raises SetupError for a node that is no instance.
+
+    `instances` are the VPC's, ids by address: nodes that no cloud controller has looked at do not say which they are.
+    """
     found = []
     for item in items:
         name = item["metadata"]["name"]
         address = next((a["address"] for a in item["status"]["addresses"] if a["type"] == "InternalIP"), "")
-        instance = instance_of(item)
+        instance = instance_of(item) or (instances or {}).get(address, "")
         if not instance.startswith("i-") or not address:
             raise SetupError(f"node {name} is no instance of EC2 (its providerID: {instance or 'none'})")
-        found.append(Node(name=name, instance_id=instance, address=address, role="worker", place=address))
-    if not found:
+        role: Literal["worker", "control-plane"] = "control-plane" if _is_control_plane(item) else "worker"
+        found.append(Node(name=name, instance_id=instance, address=address, role=role, place=address))
+    if not any(node.role == "worker" for node in found):
         raise SetupError("the cluster has no nodes", "a site is adopted with nodes in it")
     return tuple(sorted(found, key=lambda node: IPv4Address(node.address)))
+
+
+def _is_control_plane(item: dict[str, Any]) -> bool:
+    """Whether a node is of a local cluster's control plane, by its label or its taint (EKS user guide)."""
+    labels = item["metadata"].get("labels") or {}
+    taints = {taint["key"] for taint in item.get("spec", {}).get("taints") or ()}
+    return LABEL in labels or TAINT in taints
 
 
 def workload(

@@ -55,13 +55,13 @@ def _marked(function: ast.FunctionDef) -> set[str]:
 
 
 def _asked(function: ast.FunctionDef) -> Iterator[str]:
-    """Names in `facts["NAME"]`, `identity("NAME")`, `place("NAME")`, `login(site, "NAME")` and `identity="NAME"`."""
+    """Names in `facts["NAME"]`, `identity("NAME")`, `login(site, "NAME")` and the like, `identity="NAME"`, `place=`."""
     for node in ast.walk(function):
         if isinstance(node, ast.Subscript) and _name(node.value) == "facts" and isinstance(node.slice, ast.Constant):
             yield str(node.slice.value)
         elif isinstance(node, ast.Call):
-            named = node.args if _name(node.func) in ("identity", "place", "login", "_at") else ()
-            words = [k.value for k in node.keywords if k.arg == "identity"]
+            named = node.args if _name(node.func) in ("identity", "place", "require", "login", "_at") else ()
+            words = [k.value for k in node.keywords if k.arg in ("identity", "place")]
             yield from (str(a.value) for a in (*named, *words) if isinstance(a, ast.Constant))
 
 

@@ -28,11 +28,17 @@ class State:
     view: View = field(repr=False)
     groups: tuple[ScalingGroup, ...] = ()
     tagged: tuple[str, ...] = ()  # instances that say by their tag that they are of the cluster
+    vifs: tuple[dict[str, str], ...] = ()  # dimensions of the virtual interfaces' metrics, at an Outpost's site
     gaps: tuple[str, ...] = ()  # what was refused, each with AWS's words
 
     @property
     def vpc(self) -> str:
         return str(self.cluster["resourcesVpcConfig"].get("vpcId", ""))
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The instances of the cluster's VPC that there still are: ids by address."""
+        return {one.address: one.id for one in self.view.instances if one.vpc == self.vpc and one.state not in _GONE}
 
     def instances(self, ids: tuple[str, ...]) -> tuple[Instance, ...]:
         """Those of these instances that there still are, in order of their ids."""
@@ -72,7 +78,13 @@ def read(conf: AccountConf, client: Client) -> State:
         tagged += _tagged(client("ec2"), conf.cluster)
     except Exception as error:  # the same
         gaps.append(f"ec2.describe_instances: {error}")
-    return State(cluster, view, tuple(groups), tuple(tagged), (*view.gaps, *gaps))
+    vifs = list[dict[str, str]]()
+    if conf.has_routers:
+        try:
+            vifs += _vifs(client("cloudwatch"))
+        except Exception as error:  # the same
+            gaps.append(f"cloudwatch.list_metrics: {error}")
+    return State(cluster, view, tuple(groups), tuple(tagged), tuple(vifs), (*view.gaps, *gaps))
 
 
 def _cluster(conf: AccountConf, eks: Any) -> dict[str, Any]:
@@ -109,3 +121,9 @@ def _tagged(client: Any, cluster: str) -> list[str]:
     wanted = [{"Name": "tag-key", "Values": [f"kubernetes.io/cluster/{cluster}"]}]
     pages = client.get_paginator("describe_instances").paginate(Filters=wanted)
     return [i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]]
+
+
+def _vifs(client: Any) -> list[dict[str, str]]:
+    wanted = {"Namespace": "AWS/Outposts", "MetricName": "VifBgpSessionState"}
+    pages = client.get_paginator("list_metrics").paginate(**wanted)
+    return [{one["Name"]: one["Value"] for one in m["Dimensions"]} for page in pages for m in page["Metrics"]]

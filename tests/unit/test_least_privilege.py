@@ -11,6 +11,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+import yaml
 from botocore import xform_name
 from click.testing import CliRunner
 
@@ -83,6 +84,12 @@ def test_a_fault_is_allowed_what_it_calls_and_nothing_else(
     assert allowed - called <= ONLY_SOMETIMES.get(kind, set()) | {"ec2:DescribeTags"}
 
 
+def test_faults_at_nodes_ask_for_the_nodes_tags() -> None:
+    """They change nothing in AWS, and the guardrails look whether the instances bear the tag."""
+    assert {*needs.GUARD, *needs.STOPS} == needs.of_faults(["nodes-cut-off"]) == needs.of_faults(["node-rebooted"])
+    assert set(needs.STOPS) == needs.of_faults(["service-link-down"])
+
+
 def test_powering_a_node_off_calls_what_its_plan_says() -> None:
     """The steps of its plan are literal: they are read from the source."""
     source = (Path(faults.__file__).parent / "node_powered_off.py").read_text()
@@ -96,7 +103,7 @@ def test_powering_a_node_off_calls_what_its_plan_says() -> None:
 def test_every_operation_of_the_tables_is_one_of_aws() -> None:
     """A misspelt operation would allow nothing: each is in botocore's model of its service."""
     session = botocore.session.get_session()
-    own = {one for _, more in needs.SUITES.values() for one in more}
+    own = {one for part in needs.PARTS for one in part.own} | set(needs.SOMETIMES)
     every = needs.reading() | needs.of_faults(needs.FAULTS) | own
 
     models = {service: session.get_service_model(service) for service in {one.partition(":")[0] for one in every}}
@@ -115,6 +122,8 @@ def test_a_suite_is_allowed_what_its_cases_name(suite: str) -> None:
             if isinstance(node, ast.Constant) and node.value in faults.names():
                 kinds.add(str(node.value))
             words = _words(node)
+            if words and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                words = [node.func.attr, *words]  # Scratch.ec2("create_vpc", ...)
             if len(words) >= 2 and all(isinstance(word, str) for word in words[:2]):
                 found.add((words[0], words[1]))
     allowed = {
@@ -123,14 +132,54 @@ def test_a_suite_is_allowed_what_its_cases_name(suite: str) -> None:
     }
 
     assert set() == found - allowed
-    assert kinds & set(needs.FAULTS) <= set(needs.SUITES[suite][0])
+    parts = [part for part in needs.PARTS if part.suite == suite]
+    assert kinds & {*needs.FAULTS, *needs.AT_NODES} <= {kind for part in parts for kind in part.faults}
 
 
 def _words(node: ast.AST) -> list[Any]:
-    """The literal arguments of a call of `call`."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "call":
+    """The literal arguments of a call of `call`, or of a case's own `ec2`."""
+    if isinstance(node, ast.Call) and _called(node.func) in ("call", "ec2"):
         return [one.value for one in node.args if isinstance(one, ast.Constant)]
     return []
+
+
+def _called(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def test_every_site_of_a_suite_has_its_part() -> None:
+    """A case marked with a site for which its suite has no part would lack what it calls there."""
+    marked = set()
+    for path in content_dir("suites").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "site":
+                marked |= {(path.parent.name, one.value) for one in node.args if isinstance(one, ast.Constant)}
+
+    assert marked <= {(part.suite, site) for part in needs.PARTS for site in part.sites}
+    assert {site for _, site in marked} == {*needs.CLOSED, *needs.OUTPOSTS}
+
+
+def test_experiments_are_allowed_their_faults() -> None:
+    """Each fault that an experiment's actions apply is one of its site's policy."""
+    source = (Path(faults.__file__).parents[1] / "chaos" / "actions.py").read_text()
+    kind_of = {
+        function.name: node.args[0].value
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and _called(node.func) == "_apply" and isinstance(node.args[0], ast.Constant)
+    }
+    used: dict[str, set[str]] = {site: set() for site in (*needs.CLOSED, *needs.OUTPOSTS)}
+    for path in content_dir("experiments").glob("*.yaml"):
+        document = yaml.safe_load(path.read_text())
+        names = {step["provider"]["func"] for step in document["method"] if step["type"] == "action"}
+        used[document["extensions"][0]["site"]] |= {str(kind_of[name]) for name in names & set(kind_of)}
+
+    found = {site: kinds & set(needs.FAULTS) for site, kinds in used.items()}
+    of_experiments = {site: set(part.faults) for part in needs._OF_EXPERIMENTS for site in part.sites}
+    assert found == {site: of_experiments.get(site, set()) for site in used}
 
 
 def run(*words: str) -> Any:
@@ -169,7 +218,8 @@ def test_a_run_is_compared_with_its_policy(tmp_path: Path) -> None:
 
     assert ExitCode.FAILED == result.exit_code
     assert "called and not allowed: ec2:DeleteVpc\n" in result.output
-    assert "allowed and never called: cloudwatch:DescribeAlarms, ec2:CreateRoute" in result.output
+    assert "allowed and never called: ec2:CreateRoute" in result.output
+    assert "allowed for when a stop condition of the site is an alarm: cloudwatch:DescribeAlarms\n" in result.output
     record.write_text('{"service": "ec2", "operation": "DescribeTags"}\n')
     assert ExitCode.OK == run("--fault", "route-removed", "--check", str(record)).exit_code
     record.write_text("nonsense")

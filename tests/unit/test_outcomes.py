@@ -69,6 +69,15 @@ SEEN = [
     ),
     ("CREDENTIAL_PLUGIN_FAILED", "kubectl", "could not get token: AccessDenied: Access denied"),
     ("API_UNREACHABLE", "node", _CONNECT + "dial tcp 10.0.1.10:6443: i/o timeout"),
+    (
+        "NODE_API_UNREACHABLE",
+        "node-join",
+        (
+            'E1122 00:39:22.286941    4196 event.go:368] "Unable to write event (may retry after sleeping)" err="Post '
+            '\\"https://c.gr7.ap-northeast-1.eks.amazonaws.com/api/v1/namespaces/default/events\\": '
+            'dial tcp 10.20.16.7:443: i/o timeout" event="&Event{}"'
+        ),
+    ),
 ]
 
 

@@ -137,3 +137,27 @@ def test_what_is_missing_is_named(probes: SiteProbes, kind: str, parameters: dic
     """An experiment that leaves something out is told what."""
     with pytest.raises(SetupError, match=says):
         probes.make(kind, **parameters)
+
+
+def test_an_identity_has_its_kubeconfig_at_another_place(probes: SiteProbes) -> None:
+    """Asked for a place by name, kubectl runs there: with the kubeconfig there, else with the same path."""
+    region, who = place("region", "region"), probes.site.identities[0]
+    site = probes.site.model_copy(
+        update={
+            "places": (*probes.site.places, region),
+            "identities": (who.model_copy(update={"elsewhere": {"region": "/there"}}),),
+        }
+    )
+    there = SiteProbes(site).nodes(identity="operator", place="region")
+    shared = SiteProbes(site).kubectl("get", "svc", identity="operator", place="desk")
+
+    assert ("", "region", "/there", region.enter) == fields(there, "place", "at", "kubeconfig", "enter")
+    assert ("desk", "", "/k/operator", ()) == fields(shared, "place", "at", "kubeconfig", "enter")
+
+
+@pytest.mark.parametrize(("period", "lag"), [("1", 0.0), ("60", 180.0), (None, 180.0)])
+def test_slow_metrics_are_waited_for(probes: SiteProbes, period: str | None, lag: float) -> None:
+    """CloudWatch may be three periods late on an account; a lab that has a value each second is not."""
+    facts = {"metric_period": period} if period else {}
+
+    assert lag == SiteProbes(probes.site.model_copy(update={"facts": facts})).metric_lag

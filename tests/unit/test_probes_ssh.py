@@ -34,11 +34,12 @@ class _Login(paramiko.ServerInterface):
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         def answer() -> None:
-            channel.sendall(f"ec2-user\n{self.name}\n".encode())
-            channel.send_exit_status(0)
-            channel.close()
+            with contextlib.suppress(EOFError, OSError):  # a client with its answer may be gone before the farewell
+                channel.sendall(f"ec2-user\n{self.name}\n".encode())
+                channel.send_exit_status(0)
+                channel.close()
 
-        threading.Timer(0.05, answer).start()
+        threading.Timer(0.05, answer).start()  # paramiko says that the command has begun once this method has returned
         return True
 
     def check_channel_direct_tcpip_request(self, chanid: int, origin: Any, destination: Any) -> int:

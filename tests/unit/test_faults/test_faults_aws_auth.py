@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from islanding import faults
 from islanding.faults.apply import apply_fault, cut
-from islanding.faults.aws_auth_mapping_removed import without
+from islanding.faults.aws_auth_mapping_removed import with_again, without
 from islanding.faults.heal import Outcome, heal
 from islanding.model import Identity, Place
 from tests.unit.test_faults.bench import Bench
@@ -25,16 +29,44 @@ ROLES = f"""# by hand
   groups:
   - system:masters
 """
+ROWS = (NODE, OPERATOR)
 # kubectl with one ConfigMap in a file; it says who asks by the name of its kubeconfig.
-KUBECTL = """#!/bin/sh
-here=$(dirname "$0")
-who=$(echo "$*" | sed 's/.*--kubeconfig=\\([^ ]*\\).*/\\1/')
-case "$*" in
-*whoami*) cat "$here/$(basename $who).whoami" 2>/dev/null || { echo "unknown command" >&2; exit 1; };;
-*"get configmap"*) [ -e "$here/map" ] && cat "$here/map" || { echo "not found" >&2; exit 1; };;
-*replace*) [ -e "$here/map" ] || { echo "not found" >&2; exit 1; }; cat >"$here/map";;
-*create*) cat >"$here/map";;
-esac
+KUBECTL = f"""#!{sys.executable}
+import json, sys
+from pathlib import Path
+here, words = Path(__file__).parent, sys.argv[1:]
+held = here / "map"
+def end(told):
+    sys.exit(print(told, file=sys.stderr) or 1)
+if "whoami" in words:
+    who = next(word for word in words if word.startswith("--kubeconfig=")).rpartition("/")[2]
+    told = here / (who + ".whoami")
+    print(told.read_text()) if told.exists() else end("unknown command")
+elif "get" in words:
+    if held.exists():
+        print(held.read_text())
+    elif "--ignore-not-found" not in words:
+        end("not found")
+elif "patch" in words:
+    assert "--type=merge" in words and "--patch-file=/dev/stdin" in words, words
+    patch = json.load(sys.stdin)
+    if not held.exists():
+        end("not found")
+    map = json.loads(held.read_text())
+    version = map["metadata"]["resourceVersion"]
+    if patch.get("metadata", {{}}).get("resourceVersion", version) != version:
+        end("the object has been modified")
+    map["data"].update(patch["data"])
+    map["metadata"]["resourceVersion"] = str(int(version) + 1)
+    held.write_text(json.dumps(map))
+elif "create" in words:
+    made = json.load(sys.stdin)
+    if held.exists():
+        end("already exists")
+    made["metadata"]["resourceVersion"] = "1"
+    held.write_text(json.dumps(made))
+else:
+    end("unknown command")
 """
 
 
@@ -86,6 +118,50 @@ def test_one_mapping_goes_and_the_document_comes_back_letter_by_letter(site: Ben
 
     assert (NODE in during, OPERATOR in during) == (role == "operator", role == "node")
     assert document(tmp_path) == before
+
+
+NEW = {"rolearn": "arn:aws:iam::123456789012:role/New", "username": "new", "groups": ["viewers"]}
+
+
+def test_what_somebody_changed_meanwhile_stays(site: Bench, tmp_path: Path) -> None:
+    """What was added to the list, and to the other one, is there when the fault is undone, with what it removed."""
+    held = tmp_path / "tools" / "map"
+    with cut(site.site, faults.make("aws-auth-mapping-removed", role="operator"), site.journal):
+        now = json.loads(held.read_text())
+        now["data"]["mapRoles"] = yaml.safe_dump([*yaml.safe_load(now["data"]["mapRoles"]), NEW])
+        now["data"]["mapUsers"] = "- {userarn: u, username: u}\n"
+        held.write_text(json.dumps(now))
+
+    data = json.loads(held.read_text())["data"]
+    assert [NODE, NEW["rolearn"], OPERATOR] == [one["rolearn"] for one in yaml.safe_load(data["mapRoles"])]
+    assert yaml.safe_load(ROLES)[1] == yaml.safe_load(data["mapRoles"])[2]
+    assert "- {userarn: u, username: u}\n" == data["mapUsers"]
+
+
+def test_who_put_the_mapping_back_by_hand_is_not_overruled(site: Bench, tmp_path: Path) -> None:
+    """Nothing is written when the mapping is there as it was."""
+    held = tmp_path / "tools" / "map"
+    with cut(site.site, faults.make("aws-auth-mapping-removed", role="operator"), site.journal):
+        now = json.loads(held.read_text())
+        now["data"]["mapRoles"] = yaml.safe_dump([NEW, *yaml.safe_load(ROLES)])
+        held.write_text(json.dumps(now))
+        by_hand = held.read_text()
+
+    assert by_hand == held.read_text()
+
+
+@given(st.permutations([NODE, OPERATOR, NEW["rolearn"], "arn:other"]), st.integers(0, 4), st.sampled_from(ROWS))
+def test_with_again_gives_back_what_was_taken_and_keeps_the_rest(order: list[str], kept: int, arn: str) -> None:
+    """Whatever others left of the list, and added to it."""
+    before = {"mapRoles": ROLES}
+    now = {"mapRoles": yaml.safe_dump([{"rolearn": one, "by": "hand"} for one in order[:kept]])}
+    mended = {one["rolearn"]: one for one in yaml.safe_load(with_again(now, before, arn)["mapRoles"])}
+
+    was = {one["rolearn"]: one for one in yaml.safe_load(ROLES)}
+    assert was[arn] == mended.pop(arn)
+    assert {one: {"rolearn": one, "by": "hand"} for one in order[:kept] if one != arn} == mended
+    assert before == with_again(without(before, arn), before, arn)
+    assert before == with_again(before, before, arn)
 
 
 def test_another_process_puts_it_back_even_when_it_was_deleted(site: Bench, tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from islanding import sites
+from islanding import accountconf, sites, yamldoc
 from islanding.aws import calls
 from islanding.errors import NotCoveredError, SetupError
 from islanding.target import adopt
@@ -112,6 +113,24 @@ def test_a_site_is_adopted(made: Any, way_in: dict[str, Any], tmp_path: Path) ->
     assert (site.cluster.endpoint, site.cluster.service_cidr) == ("https://endpoint", "172.20.0.0/16")
     assert site.cluster.pod_cidr == "10.20.0.0/16"
     assert sites.site_is_alive(adopt.folder_of("mine") / "site.json")
+
+
+def test_this_computer_is_the_operator(made: Any, way_in: dict[str, Any], tmp_path: Path) -> None:
+    """From inside the cluster, without a key: its own kubectl is the operator's, and there are no jumps."""
+    for name, items in way_in.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps({"items": items}))
+    (tmp_path / "kubeconfig").write_text("")
+    (tmp_path / "tools" / "kubectl").write_text(SSH)
+    text = re.sub("reach: .*", "reach: {kind: direct}", made.text())
+    text += f"operator: {{kubeconfig: {tmp_path}/kubeconfig}}\n"
+    adopt.adopt(accountconf.check(yamldoc.parse(text, tmp_path / "mine.yaml")), lambda _: None)
+    site = sites.load(adopt.folder_of("mine") / "site.json")
+
+    assert ["operator", "client"] == [p.name for p in site.places if not p.enter and p.name != "workstation"]
+    assert f"{tmp_path}/kubeconfig" == site.identity("operator").kubeconfig
+    assert {"bastion", "bastion_vpc_id"} <= set(site.lacking)
+    assert made.site.facts["vpc_id"] == site.facts["vpc_id"]
+    assert "ProxyJump" not in Path(site.facts["ssh_config"]).read_text()
 
 
 def test_what_is_lacking_is_not_covered(
