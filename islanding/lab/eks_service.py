@@ -11,7 +11,6 @@ import contextlib
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,20 +18,21 @@ from typing import Any, Protocol
 import yaml
 
 from islanding.journal import Journal
-from islanding.lab import eks_local, kernel, namespaces
-from islanding.lab.control_plane import PKI, PORT, ControlPlane
-from islanding.lab.eks_hosted import PUBLIC_FILTER, Hosted, Timing
+from islanding.lab import eks_account, eks_local, kernel, namespaces
+from islanding.lab.control_plane import PKI, PORT
+from islanding.lab.eks_disks import Disks
+from islanding.lab.eks_hosted import PUBLIC_FILTER, Hosted
 from islanding.lab.fleet import Plugs, VpcCabling
 from islanding.lab.kubernetes import KUBECTL, service_objects, wait_for_api
-from islanding.lab.machine import SSH_USER, Machine, MachineFile, MachineSpec
+from islanding.lab.machine import Machine, MachineFile, MachineSpec
 from islanding.lab.pki import Authority
 from islanding.lab.region.instances import InstanceState
 from islanding.lab.region.metadata import InstanceIdentity
 from islanding.lab.region.server import Region
+from islanding.lab.region.sessions import OWN_ROLE
 from islanding.lab.vpc.names import ClusterEndpoint
 from islanding.lab.vpc.state import ServiceHost
 from islanding.process import Result, run
-from islanding.siteconf import ClusterConf
 from islanding.wait import wait_until
 
 METADATA = "169.254.169.254"
@@ -49,8 +49,8 @@ class DataPlane(Plugs, Protocol):
 class EksService:
     """The clusters of one Region; `addons` gives the objects that a new cluster has from the start.
 
-    For local clusters: `machine` finds the machine of an instance, `seats` are the names and addresses that the site
-    wants for the control plane's instances, and `ssh_key` lets its people look at them.
+    For local clusters: `machine` finds the machine of an instance, and `seats` are the names and addresses that the
+    site wants for the control plane's instances.
     """
 
     def __init__(
@@ -63,16 +63,11 @@ class EksService:
         binds: Mapping[str, str],
         region: Region,
         plane: DataPlane,
-        client: Callable[[str], Any],
-        aws_ca: bytes,
-        resolver: str,
-        kubernetes_version: str,
+        disks: Disks,
         addons: Callable[[Hosted, dict[str, Any]], list[dict[str, Any]]],
         journal: Journal,
-        timing: Timing | None = None,
         machine: Callable[[str], Machine] | None = None,
         seats: Mapping[str, str] | None = None,
-        ssh_key: bytes = b"",
     ) -> None:
         self._lab_id = lab_id
         self._folder = folder
@@ -81,16 +76,12 @@ class EksService:
         self._binds = dict(binds)
         self._region = region
         self._plane = plane
-        self._client = client
-        self._aws_ca = aws_ca
-        self._resolver = resolver
-        self._version = kubernetes_version  # of the binaries, as in v1.36.3
+        self._client = region.sessions.own_client
+        self._disks = disks
         self._addons = addons
         self._journal = journal
-        self._timing = timing or Timing()
         self._machine_of = machine
         self._seats = dict(seats or {})
-        self._ssh_key = ssh_key
         self._hosted: dict[str, Hosted] = {}
         self._lock = threading.Lock()
 
@@ -128,6 +119,14 @@ class EksService:
         machine = self._machine(name)
         command = [KUBECTL, f"--kubeconfig={PKI}/admin.kubeconfig", *arguments]
         return run(machine.argv(command), stdin=stdin, timeout=timeout, host=machine.name)
+
+    def disk(self, address: str, vpc: str) -> dict[str, MachineFile] | None:
+        """What the service lays on the disk of an instance at that address in a VPC, if it is one of its own."""
+        for hosted in list(self._hosted.values()):
+            network = self._network(hosted.name) or {}
+            if address in hosted.disks and network.get("vpcId") == vpc:
+                return hosted.disks[address]
+        return None
 
     # -- following the API -----------------------------------------------------------------------------------------
 
@@ -181,7 +180,9 @@ class EksService:
         hosted = self._hosted[name]
         with contextlib.suppress(self._client("logs").exceptions.ResourceAlreadyExistsException):
             self._client("logs").create_log_group(logGroupName=f"/aws/eks/{name}/cluster")
-        self._make_group(hosted)
+        network = self._region.eks.describe(name)["resourcesVpcConfig"]
+        hosted.group = eks_account.make_group(self._client("ec2"), name, network["vpcId"])
+        self._region.eks.set_cluster_group(name, hosted.group)
         if hosted.cluster_id:
             self._launch(hosted)
         else:
@@ -191,38 +192,16 @@ class EksService:
         objects = [*service_objects(), *self._addons(hosted, self._region.eks.describe(name))]
         self.admin(name, "apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(objects))
         endpoint, ca = f"https://{hosted.endpoint_name}", hosted.ca.certificate_pem
-        self._region.activate_cluster(name, endpoint, ca, hosted.cluster_id)
+        self._region.eks.activate(name, endpoint, ca, hosted.cluster_id)
         self._plane.reconcile(f"cluster {name} is active")
 
     def _launch(self, hosted: Hosted) -> None:
         """A local cluster's control plane: instances in the customer's subnet, set up by the service."""
         cluster = self._region.eks.describe(hosted.name)
         hosted.seats = self._seats or eks_local.seats(self._client("ec2"), cluster)
-        plane = ControlPlane(
-            cluster=self._conf(cluster, "outpost"),
-            ca=hosted.ca,
-            endpoint_name=hosted.endpoint_name,
-            machines=hosted.seats,
-            local=True,
-            token_id=hosted.cluster_id,
-            region=self._region.region,
-            creator_arn=self._region.eks.creator(hosted.name),
-            emulated_version=_emulated(cluster["version"], self._version),
-        )
-        for seat, files in plane.disks().items():
-            address = hosted.seats[seat]
-            own = eks_local.own_files(address, self._region.region, self._aws_ca, self._ssh_key)
-            hosted.disks[address] = {**files, **own}
+        hosted.disks = self._disks.on_outpost(hosted, cluster, self._region.eks.creator(hosted.name))
         hosted.instances = eks_local.launch(self._client, cluster, hosted.seats, hosted.group)
         wait_until("the control plane's machines", lambda: self._machines(hosted), timeout=60, done=bool)
-
-    def disk(self, address: str, vpc: str) -> dict[str, MachineFile] | None:
-        """What the service lays on the disk of an instance at that address in a VPC, if it is one of its own."""
-        for hosted in list(self._hosted.values()):
-            network = self._network(hosted.name) or {}
-            if address in hosted.disks and network.get("vpcId") == vpc:
-                return hosted.disks[address]
-        return None
 
     def _machines(self, hosted: Hosted) -> list[Machine]:
         """The control plane's machines; none while any of them is not made yet."""
@@ -235,9 +214,13 @@ class EksService:
 
     def _host(self, hosted: Hosted) -> None:
         """A control plane in the Region: a machine of the service's own."""
-        self._make_interfaces(hosted)
+        network = self._region.eks.describe(hosted.name)["resourcesVpcConfig"]
+        wanted = tuple(self._seats.values())
+        made = eks_account.make_interfaces(self._client("ec2"), hosted.name, network, hosted.group, wanted)
+        hosted.interfaces.update(made)
+        self._plane.reconcile(f"interfaces of cluster {hosted.name}")
         machine = Machine(
-            MachineSpec(hosted.host, VpcCabling(self._plane), files=self._disk(hosted), binds=self._binds),
+            MachineSpec(hosted.host, VpcCabling(self._plane), files=self._disk_of(hosted), binds=self._binds),
             lab_id=self._lab_id,
             folder=self._folder / hosted.host,
             logs=self._logs,
@@ -248,6 +231,10 @@ class EksService:
         hosted.machine = machine
         self._power_on(hosted)
 
+    def _disk_of(self, hosted: Hosted) -> dict[str, MachineFile]:
+        name = hosted.name
+        return self._disks.in_region(hosted, self._region.eks.describe(name), self._region.eks.creator(name))
+
     def _power_on(self, hosted: Hosted) -> None:
         self._machine(hosted.name).power_on()
         kernel.run_inside(hosted.host, ["ip", "addr", "replace", f"{METADATA}/32", "dev", "lo"])
@@ -256,90 +243,19 @@ class EksService:
         self._limit_public(hosted.name)
 
     def _identity(self, hosted: Hosted) -> InstanceIdentity:
-        """What the service's machine is told of itself: the cluster role's credentials, above all."""
-        cluster = self._region.eks.describe(hosted.name)
-        role = str(cluster["roleArn"]).rsplit("/", 1)[-1]
+        """What the service's machine is told of itself: the credentials of the service, above all.
+
+        Its logs go to the account by the service-linked role AWSServiceRoleForAmazonEKS (EKS user guide, "Using roles
+        for Amazon EKS clusters"): AmazonEKSClusterPolicy, which the cluster's own role has, says nothing of logs.
+        """
         state = InstanceState(
             id=hosted.host, name=hosted.host, state="running", private_address=hosted.public_address,
             private_dns_name=f"{hosted.host}.internal", mac="02:00:00:00:00:01", subnet="", subnet_cidr="", vpc="",
-            vpc_cidr="", zone=f"{self._region.region}a", instance_profile="", role=role, key_name="", public_key="",
+            vpc_cidr="", zone=f"{self._region.region}a", instance_profile="", role=OWN_ROLE, key_name="", public_key="",
             image="", type="m5.large", launched=datetime.now(UTC), outpost_arn="", reboots=0,
         )  # fmt: skip
         return InstanceIdentity(
-            state, self._region.account, self._region.region, lambda: self._region.session_of(role, hosted.host)
-        )
-
-    def _make_group(self, hosted: Hosted) -> None:
-        """The cluster security group, made in the customer's account."""
-        network = self._region.eks.describe(hosted.name)["resourcesVpcConfig"]
-        ec2 = self._client("ec2")
-        owned = {"Key": f"kubernetes.io/cluster/{hosted.name}", "Value": "owned"}
-        hosted.group = ec2.create_security_group(
-            GroupName=f"eks-cluster-sg-{hosted.name}-{secrets.randbelow(10**9)}",
-            Description="EKS created security group applied to ENI that is attached to EKS Control Plane master nodes,"
-            " as well as any managed workloads.",
-            VpcId=network["vpcId"],
-            TagSpecifications=[{"ResourceType": "security-group", "Tags": [owned]}],
-        )["GroupId"]
-        ec2.authorize_security_group_ingress(
-            GroupId=hosted.group,
-            IpPermissions=[{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": hosted.group}]}],
-        )
-        self._region.eks.set_cluster_group(hosted.name, hosted.group)
-
-    def _make_interfaces(self, hosted: Hosted) -> None:
-        """The service's network interfaces, made in the customer's account."""
-        network = self._region.eks.describe(hosted.name)["resourcesVpcConfig"]
-        ec2 = self._client("ec2")
-        owned = {"Key": f"kubernetes.io/cluster/{hosted.name}", "Value": "owned"}
-        wanted = list(self._seats.values())
-        for number, subnet in enumerate(network["subnetIds"][:2]):
-            made = ec2.create_network_interface(
-                SubnetId=subnet,
-                **({"PrivateIpAddress": wanted[number]} if number < len(wanted) else {}),
-                Groups=[hosted.group, *network["securityGroupIds"]],
-                Description=f"Amazon EKS {hosted.name}",
-                TagSpecifications=[{"ResourceType": "network-interface", "Tags": [owned]}],
-            )["NetworkInterface"]
-            hosted.interfaces[made["NetworkInterfaceId"]] = made["PrivateIpAddress"]
-        self._plane.reconcile(f"interfaces of cluster {hosted.name}")
-
-    def _disk(self, hosted: Hosted) -> dict[str, MachineFile]:
-        cluster = self._region.eks.describe(hosted.name)
-        first, *others = hosted.interfaces.values()
-        plane = ControlPlane(
-            cluster=self._conf(cluster, "region"),
-            ca=hosted.ca,
-            endpoint_name=hosted.endpoint_name,
-            machines={hosted.host: first},
-            local=False,
-            token_id=hosted.name,
-            region=self._region.region,
-            creator_arn=self._region.eks.creator(hosted.name),
-            extra_addresses=(*others, hosted.public_address),
-            emulated_version=_emulated(cluster["version"], self._version),
-        )
-        own = {
-            "/etc/cloud/cloud-init.disabled": MachineFile(),
-            "/etc/hostname": MachineFile(f"{hosted.host}\n".encode()),
-            "/etc/hosts": MachineFile(f"127.0.0.1 localhost {hosted.host}\n".encode()),
-            "/etc/resolv.conf": MachineFile(f"nameserver {self._resolver}\noptions timeout:2 attempts:2\n".encode()),
-            "/etc/ssl/certs/ca-certificates.crt": MachineFile(self._aws_ca),
-            f"/home/{SSH_USER}/.hushlogin": MachineFile(),
-        }
-        return {**plane.disks()[hosted.host], **own}
-
-    def _conf(self, cluster: Mapping[str, Any], where: str) -> ClusterConf:
-        service_range = cluster["kubernetesNetworkConfig"]["serviceIpv4Cidr"]
-        return ClusterConf.model_validate(
-            {
-                "name": cluster["name"],
-                "version": cluster["version"],
-                "control_plane": where,
-                "service_cidr": service_range,
-                "pod_cidr": service_range,  # not used: the control plane does not know the pods' addresses
-                **asdict(self._timing),
-            }
+            state, self._region.account, self._region.region, lambda: self._region.sessions.own(hosted.host)
         )
 
     def _update(self, name: str) -> None:
@@ -348,7 +264,7 @@ class EksService:
         machine = self._machine(name)
         machine.power_off()
         # The cluster's keys stay, or every node and pod would have to join anew: only the units say the version.
-        disk = self._disk(hosted).items()
+        disk = self._disk_of(hosted).items()
         units = {p: f for p, f in disk if p.startswith("/etc/systemd") and p.endswith(".service") and not f.target}
         machine.lay(units)
         self._power_on(hosted)
@@ -362,10 +278,7 @@ class EksService:
         if hosted.instances:
             ec2.terminate_instances(InstanceIds=hosted.instances)
         self._plane.reconcile(f"cluster {hosted.name} is deleted")
-        for interface in hosted.interfaces:
-            ec2.delete_network_interface(NetworkInterfaceId=interface)
-        if hosted.group:
-            ec2.delete_security_group(GroupId=hosted.group)
+        eks_account.take_away(ec2, hosted)
 
     def _limit_public(self, name: str) -> None:
         """Let the internet in at the public endpoint, as far as the cluster's configuration does."""
@@ -386,9 +299,3 @@ class EksService:
         if not machines:
             raise KeyError(f"cluster {name} has no control plane yet")
         return machines[0]
-
-
-def _emulated(wanted: str, binaries: str) -> str:
-    """The version that the control plane has to emulate (KEP-4330), or nothing when it is the binaries' own."""
-    own = ".".join(binaries.lstrip("v").split(".")[:2])
-    return "" if wanted == own else wanted

@@ -67,7 +67,7 @@ def layer_tar(entries: Iterable[Entry]) -> bytes:
     found = {entry.path.strip("/"): entry for entry in entries}
     for path in list(found):
         for parent in Path(path).parents:
-            if str(parent) not in (".", *found):
+            if str(parent) != "." and str(parent) not in found:
                 found[str(parent)] = Entry(str(parent))
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:

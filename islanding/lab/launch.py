@@ -24,6 +24,7 @@ from islanding.wait import WaitTimeout, wait_until
 READY_TIMEOUT = 300.0  # seconds; a bring-up takes about 20 on two free cores
 DOWN_TIMEOUT = 20.0
 _MIN_FREE_BYTES = 2 << 30  # overlay layers, logs and etcd of one lab
+_OWN_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _guards: dict[str, subprocess.Popen[bytes]] = {}  # of labs that this process brought up, by id: it has to reap them
 
 
@@ -119,6 +120,14 @@ def _site_file(site: str) -> Path:
     return path
 
 
+def environment() -> dict[str, str]:
+    """The environment of what runs in a lab: ours without the user's own AWS credentials.
+
+    They would be sent to the lab's AWS, which knows nothing of them, in place of the profiles of its identities.
+    """
+    return {name: value for name, value in os.environ.items() if name not in _OWN_CREDENTIALS}
+
+
 def _start_guard(folder: Path, tied: bool) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "islanding.lab.guard", str(folder)]
     with (folder / "logs" / "guard.log").open("ab") as log:
@@ -128,6 +137,7 @@ def _start_guard(folder: Path, tied: bool) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env=environment(),
         )
 
 

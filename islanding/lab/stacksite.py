@@ -113,7 +113,13 @@ class StackSite:
             "image": {"operator": self.conf.lab.images.operator, "worker": self.conf.lab.images.worker},
         }
         provisioner = Provisioner(
-            self.conf, self.site_folder, self._client, surroundings, self.steps.provisioned, poll=0.1
+            self.conf,
+            self.site_folder,
+            self._client,
+            surroundings,
+            self.steps.provisioned,
+            poll=0.1,
+            lacking=self.steps.lacking,
         )
         return provisioner.provision(self._apply_as_creator)
 

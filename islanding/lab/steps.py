@@ -45,6 +45,10 @@ class Steps:
             self._tell(what, now - self._told_last)
             self._told_last = now
 
+    def lacking(self, rule: str, object_: str, text: str, level: str) -> None:
+        """Journal what the site was found to lack before anything of it was made."""
+        self._journal.append("finding", rule=rule, object=object_, text=text, level=level)
+
     def provisioning(self) -> None:
         """From now on the provisioner's steps count."""
         self._told_last = time.monotonic()

@@ -14,6 +14,7 @@ from islanding.lab.access import PATIENT, PROMPT, Access
 from islanding.lab.amis import IMAGES
 from islanding.lab.distribution import Distribution
 from islanding.lab.doorkeeper import Doorkeeper
+from islanding.lab.eks_disks import Disks
 from islanding.lab.eks_hosted import Hosted, Timing
 from islanding.lab.eks_service import EksService
 from islanding.lab.fleet import Fleet
@@ -145,16 +146,18 @@ class World:
             binds=binds,
             region=self.region,
             plane=self.plane,
-            client=self.region.own_client,
-            aws_ca=self.aws_ca.certificate_pem,
-            resolver=self.outside.resolver,
-            kubernetes_version=parts.versions["kubernetes"],
+            disks=Disks(
+                region=self.region.region,
+                aws_ca=self.aws_ca.certificate_pem,
+                resolver=self.outside.resolver,
+                kubernetes_version=parts.versions["kubernetes"],
+                timing=timing or Timing(),
+                ssh_key=self.access.ssh_public_key,
+            ),
             addons=self._addons,
             journal=journal,
-            timing=timing,
             machine=self.fleet.machine,
             seats=seats,
-            ssh_key=self.access.ssh_public_key,
         )
         self.lifecycle = NodeLifecycle(instances=self.region.instances, clusters=self.eks.running, admin=self.eks.admin)
 
@@ -204,7 +207,7 @@ class World:
 
     def _halted(self, instance: str) -> None:
         """An instance that powered itself off is stopped, as on EC2."""
-        self.region.own_client("ec2").stop_instances(InstanceIds=[instance])
+        self.region.sessions.own_client("ec2").stop_instances(InstanceIds=[instance])
 
     def _addons(self, hosted: Hosted, cluster: dict[str, Any]) -> list[dict[str, Any]]:
         if not self._own_addons:

@@ -93,6 +93,18 @@ def test_missing_commands_say_what_installs_them() -> None:
     assert "Debian has it in the package frr" in fixes[1]
 
 
+@pytest.mark.parametrize(
+    ("families", "status"),
+    [("Noto Sans CJK JP\nNoto Serif CJK JP\n", doctor.OK), ("\n", doctor.WARNING), (None, doctor.WARNING)],
+)
+def test_letters_for_a_japanese_pdf_are_looked_for(families: str | None, status: str) -> None:
+    """Without a font that has them, or without fc-list, the package is named; the lab itself needs none."""
+    check = doctor.font_check(families)
+
+    assert status == check.status
+    assert ("fonts-noto-cjk" in check.fix) == (status != doctor.OK)
+
+
 def test_an_empty_cache_lacks_everything_and_needs_room_to_build(tmp_path: Path) -> None:
     """Binaries, image and container images are missing; the disk must hold a first build."""
     place = Layout(tmp_path, pins.load(), Recipe())

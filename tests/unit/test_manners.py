@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from islanding.lab.region.manners import Manners
-from islanding.lab.region.manners.call import Chances
 from islanding.lab.region.manners.choice import Choice
-from islanding.lab.region.manners.consistency import Consistency
 from islanding.lab.region.manners.throttling import Bucket
 from islanding.lab.region.seed import SessionCredentials
 from islanding.lab.region.server import Region
@@ -38,7 +35,7 @@ def role(region: Region, name: str, *statements: dict[str, Any], managed: tuple[
     region.seed.create_role(name, policies=[AWS_POLICY + one for one in managed])
     if statements:
         document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-        region.own_client("iam").put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=document)
+        region.sessions.own_client("iam").put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=document)
     return region.seed.assume(name, session="s")
 
 
@@ -133,7 +130,7 @@ def test_an_explicit_deny_goes_before_administrator_access(region: Region) -> No
 def test_a_permissions_boundary_has_to_allow_it_too(region: Region) -> None:
     """Full rights inside a boundary of reading are rights to read."""
     who = role(region, "Bound", managed=("AdministratorAccess",))
-    iam = region.own_client("iam")
+    iam = region.sessions.own_client("iam")
     iam.put_role_permissions_boundary(RoleName="Bound", PermissionsBoundary=AWS_POLICY + "ReadOnlyAccess")
     region.behave(Choice(on=("iam",)))
 
@@ -168,6 +165,41 @@ def test_a_role_is_passed_by_those_who_may_pass_it(region: Region) -> None:
         once(region, "eks", who).create_cluster(name="c", roleArn=arn, resourcesVpcConfig={"subnetIds": []})
 
 
+def test_a_role_is_passed_to_the_service_that_the_policy_names(region: Region) -> None:
+    """With iam:PassedToService, as least-privilege policies have it; to another service it is not."""
+    ways = {
+        service: role(
+            region,
+            f"To{service}",
+            allow("eks:*"),
+            allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}),
+        )
+        for service in ("eks", "ec2")
+    }
+    arn = region.seed.create_role("Passed")
+    region.behave(Choice(on=("iam",)))
+    told = {}
+    for service, who in ways.items():
+        with pytest.raises(ClientError) as refused:
+            once(region, "eks", who).create_cluster(name="c", roleArn=arn, resourcesVpcConfig={"subnetIds": []})
+        told[service] = "iam:PassRole" in str(refused.value)
+
+    assert {"eks": False, "ec2": True} == told  # refused for its subnets alone; for the role
+
+
+def test_a_tags_value_that_looks_like_an_id_is_no_resource(region: Region) -> None:
+    """The VPC CNI tags its interfaces with the instance's id: AmazonEKS_CNI_Policy allows that on interfaces alone."""
+    ec2 = region.sessions.own_client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    tagging = role(region, "TagsVpcs", allow("ec2:CreateTags", resource="arn:aws:ec2:*:*:vpc/*"))
+    region.behave(Choice(on=("iam",)))
+
+    tags = [{"Key": "node.k8s.amazonaws.com/instance_id", "Value": "i-0123456789abcdef0"}]
+    once(region, "ec2", tagging).create_tags(Resources=[vpc], Tags=tags)
+
+    assert tags == ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"]
+
+
 def test_what_is_tagged_as_it_is_made_needs_the_permission_to_tag(region: Region) -> None:
     """With ec2:CreateAction for the call that makes it, as least-privilege policies have it."""
     tag = {"ResourceType": "vpc", "Tags": [{"Key": "a", "Value": "b"}]}
@@ -199,7 +231,7 @@ def test_an_instance_signals_its_stack_by_its_own_right(region: Region) -> None:
 def test_aws_itself_meets_no_manners(region: Region) -> None:
     """CloudFormation's calls of EC2 are neither judged nor throttled."""
     region.behave(Choice(on=("iam", "throttling", "failures", "pages"), page=1, buckets=0.01, rate=0.5))
-    own = region.own_client("ec2")
+    own = region.sessions.own_client("ec2")
     vpcs = [own.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"] for _ in range(10)]
 
     assert [len(own.describe_vpcs()["Vpcs"]) for _ in range(10)] == [len(vpcs)] * 10
@@ -309,7 +341,9 @@ def test_some_failures_have_taken_effect(region: Region) -> None:
             client.create_vpc(CidrBlock=f"10.{n}.0.0/16")
         except ClientError:
             failed += 1
-    vpcs = region.own_client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])["Vpcs"]
+    vpcs = region.sessions.own_client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])[
+        "Vpcs"
+    ]
 
     assert 30 - failed < len(vpcs) < 30
 
@@ -323,55 +357,3 @@ def test_asking_again_with_the_same_token_makes_one_thing(region: Region) -> Non
     assert len(ids) == 1
     with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
         ec2.create_network_acl(VpcId="vpc-12345678", ClientToken="t")
-
-
-# -- consistency -------------------------------------------------------------------------------------------------------
-
-
-def looks(region: Region, vpc: str) -> tuple[list[str], list[bool]]:
-    """Twenty looks at a VPC by its id (the error's code, or none), and whether lists of all hold it."""
-    client = once(region, "ec2")
-    codes = []
-    for _ in range(20):
-        try:
-            client.describe_vpcs(VpcIds=[vpc])
-            codes.append("")
-        except ClientError as error:
-            codes.append(error.response["Error"]["Code"])
-    return codes, [vpc in json.dumps(client.describe_vpcs()["Vpcs"]) for _ in range(20)]
-
-
-def test_what_was_just_made_may_be_unseen_for_a_while(region: Region) -> None:
-    """Some looks find it and some do not, until the delay is over: then all do."""
-    now = [0.0]
-    manner = Consistency(2.0, Chances(1), lambda: now[0])
-    vars(region)["_manners"] = Manners([manner])
-    vpc = once(region, "ec2").create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-    young = looks(region, vpc)
-    now[0] = 2.5
-    old = looks(region, vpc)
-
-    assert set(young[0]) == {"", "InvalidVpcID.NotFound"}
-    assert set(young[1]) == {True, False}
-    assert (set(old[0]), set(old[1])) == ({""}, {True})
-
-
-def test_a_read_may_tell_of_the_state_before(region: Region) -> None:
-    """An attribute that was changed reads as it was, now and then, and after the delay as it is."""
-    now = [0.0]
-    manner = Consistency(2.0, Chances(1), lambda: now[0])
-    vars(region)["_manners"] = Manners([manner])
-    client = once(region, "ec2")
-    vpc = region.own_client("ec2").create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-
-    def seen() -> bool:
-        reply = client.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsSupport")
-        return bool(reply["EnableDnsSupport"]["Value"])
-
-    before = seen()
-    client.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": False})
-    young = {seen() for _ in range(20)}
-    now[0] = 4.0
-    old = {seen() for _ in range(20)}
-
-    assert (before, young, old) == (True, {True, False}, {False})

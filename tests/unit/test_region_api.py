@@ -294,7 +294,7 @@ class TestEks:
     def test_a_cluster_is_created_then_active_with_its_real_ca(self, lab: Lab) -> None:
         """CREATING without endpoint, then ACTIVE with the endpoint and CA given."""
         made = lab.cluster("extended", tags={"site": "a"}, accessConfig={"authenticationMode": "API_AND_CONFIG_MAP"})
-        lab.region.activate_cluster("extended", "https://api.example:6443", b"PEM")
+        lab.region.eks.activate("extended", "https://api.example:6443", b"PEM")
         got = lab.client("eks").describe_cluster(name="extended")["cluster"]
 
         assert made["status"] == "CREATING"
@@ -327,7 +327,7 @@ class TestEks:
             "controlPlanePlacement": {"groupName": "spread"},
         }
         lab.cluster("local", outpostConfig=config)
-        lab.region.activate_cluster("local", "https://local:443", b"PEM", "id-of-local")
+        lab.region.eks.activate("local", "https://local:443", b"PEM", "id-of-local")
         got = lab.client("eks").describe_cluster(name="local")["cluster"]
 
         assert got["outpostConfig"] == config
@@ -354,7 +354,7 @@ class TestEks:
     def test_authentication_mode_goes_one_way(self, lab: Lab) -> None:
         """CONFIG_MAP to API_AND_CONFIG_MAP passes, the way back is refused."""
         lab.cluster("modes")
-        lab.region.activate_cluster("modes", "https://modes", b"PEM")
+        lab.region.eks.activate("modes", "https://modes", b"PEM")
         eks = lab.client("eks")
         eks.update_cluster_config(name="modes", accessConfig={"authenticationMode": "API_AND_CONFIG_MAP"})
         with pytest.raises(ClientError):
@@ -384,7 +384,7 @@ class TestCli:
         """describe-cluster, update-kubeconfig and get-token of the plain CLI work, and the token passes STS."""
         lab.cluster("cli")
         creating = aws("eks", "update-kubeconfig", "--name", "cli", "--kubeconfig", str(tmp_path / "k"))
-        lab.region.activate_cluster("cli", "https://cli.example", b"PEM")
+        lab.region.eks.activate("cli", "https://cli.example", b"PEM")
         described = aws("eks", "describe-cluster", "--name", "cli", "--query", "cluster.status", "--output", "text")
         updated = aws("eks", "update-kubeconfig", "--name", "cli", "--kubeconfig", str(tmp_path / "k"))
         token = aws("eks", "get-token", "--cluster-name", "cli", "--region", REGION)

@@ -275,7 +275,7 @@ def test_a_presigned_url_is_checked(account: Account, monkeypatch: pytest.Monkey
         def now(cls, tz: Any = None) -> Any:
             return datetime.now(tz) + timedelta(seconds=61)
 
-    monkeypatch.setattr("islanding.lab.region.server.datetime", Later)
+    monkeypatch.setattr("islanding.lab.region.admission.datetime", Later)
     late = account.region.handle(good)
     assert (403, True) == (late.status, b"<Code>AccessDenied</Code><Message>Request has expired" in late.body)
 

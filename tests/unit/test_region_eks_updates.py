@@ -30,7 +30,7 @@ def region(tmp_path: Path) -> Iterator[Region]:
         connect(made, "eks").create_cluster(
             name="c", version="1.35", roleArn=role, resourcesVpcConfig={"subnetIds": subnets}
         )
-        made.activate_cluster("c", "https://x.eks.amazonaws.com", b"ca")
+        made.eks.activate("c", "https://x.eks.amazonaws.com", b"ca")
         yield made
 
 
@@ -57,6 +57,20 @@ def test_an_update_of_the_version(region: Region) -> None:
     assert (after["status"], after["version"]) == ("ACTIVE", "1.36")
     assert eks.describe_update(name="c", updateId=update["id"])["update"]["status"] == "Successful"
     assert eks.list_updates(name="c")["updateIds"] == [update["id"]]
+
+
+def test_an_update_that_fails_says_why(region: Region) -> None:
+    """Update and cluster say what went wrong; an update that had ended before stays as it was."""
+    eks = connect(region, "eks")
+    before = eks.update_cluster_config(name="c", resourcesVpcConfig={"endpointPrivateAccess": True})["update"]["id"]
+    update = eks.update_cluster_version(name="c", version="1.36")["update"]["id"]
+    region.eks.fail("c", "etcd did not start")
+    found = eks.describe_update(name="c", updateId=update)["update"]
+    cluster = eks.describe_cluster(name="c")["cluster"]
+
+    assert (found["status"], [error["errorMessage"] for error in found["errors"]]) == ("Failed", ["etcd did not start"])
+    assert (cluster["status"], cluster["health"]["issues"][0]["message"]) == ("FAILED", "etcd did not start")
+    assert eks.describe_update(name="c", updateId=before)["update"]["status"] == "Successful"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from islanding.aws import stacks
 from islanding.aws.provision import Provisioned, Provisioner
 from islanding.aws.stacks import StackFailed
 from islanding.errors import IslandingError
+from islanding.journal import Journal, read
 from islanding.lab.region.server import Region
+from islanding.lab.steps import Steps
 from islanding.paths import content_dir
 from islanding.stackconf import StacksConf
 from tests.unit.region_support import connect, fresh_region
@@ -164,7 +166,8 @@ def test_what_cannot_be_deleted_says_why(client: Client) -> None:
 class Site:
     """closed-vpc, provisioned into a Region whose clusters have no machine."""
 
-    def __init__(self, region: Region, client: Client, overrides: dict[str, Any]) -> None:
+    def __init__(self, region: Region, client: Client, overrides: dict[str, Any], journal: Path) -> None:
+        self.journal = journal
         conf = stackconf.load(CLOSED / "site.yaml", overrides)
         assert isinstance(conf, StacksConf)
         self.conf = conf
@@ -177,7 +180,8 @@ class Site:
             "key": {"name": "mine"},
             "image": {"operator": images.operator, "worker": images.worker},
         }
-        self.provisioner = Provisioner(conf, CLOSED, client, around, self._step, poll=POLL)
+        self.steps = Steps(conf.name, Journal(journal), journal.parent)
+        self.provisioner = Provisioner(conf, CLOSED, client, around, self._step, poll=POLL, lacking=self.steps.lacking)
 
     def _step(self, what: str) -> None:
         self.told.append(what)
@@ -195,10 +199,11 @@ class Site:
 
 
 @pytest.fixture
-def make(region: Region, client: Client) -> Callable[..., Site]:
+def make(region: Region, client: Client, tmp_path: Path) -> Callable[..., Site]:
     """A site that is still to be provisioned; its key pair is there."""
     client("ec2").create_key_pair(KeyName="mine")
-    return lambda **overrides: Site(region, client, {k.replace("__", "."): v for k, v in overrides.items()})
+    journal = tmp_path / "journal.jsonl"
+    return lambda **overrides: Site(region, client, {k.replace("__", "."): v for k, v in overrides.items()}, journal)
 
 
 def test_a_site_is_provisioned_twice_and_deleted(make: Callable[..., Site], client: Client) -> None:
@@ -258,6 +263,9 @@ def test_nothing_is_made_where_something_is_lacking(make: Callable[..., Site], c
         "closed-vpc cannot be built, 2 things are lacking",
         "image",
         "two-zones",
+    ]
+    assert [("finding", "image", "lack"), ("finding", "two-zones", "lack")] == [
+        (event.type, event["rule"], event["level"]) for event in read(site.journal)
     ]
     assert client("cloudformation").describe_stacks()["Stacks"] == []
 

@@ -67,6 +67,12 @@ def test_from_any_state_to_any_other_the_kernel_would_take_the_changes(old: Ec2S
     assert PlayedKernel().play(script(after)) == kernel
 
 
+def test_nobody_has_the_routers_address() -> None:
+    """The first address of a subnet is its router's: a host that had it too could have no route by it."""
+    taken = replace(card(10), addresses=("10.0.1.1", "10.0.1.10"))
+    assert desired(plain(taken), OUTSIDE) == desired(plain(card(10)), OUTSIDE)
+
+
 def test_a_plan_is_the_same_for_the_same_state() -> None:
     """Names and numbers come from ids alone, so that nothing is remade for an order in which moto lists things."""
     state = plain(card(10), card(11))

@@ -15,7 +15,7 @@ from islanding.errors import SetupError
 from islanding.lab.parts import apt, gobuild, trials
 from islanding.lab.parts.assemble import COLD_BUILD_BYTES, WARM_BYTES, image_whole
 from islanding.lab.parts.found import LIMITS, Layout, layout, shorten
-from islanding.process import Result
+from islanding.process import Result, run
 
 OK, WARNING, LACK = "ok", "warning", "lack"
 GIB = 1024**3
@@ -72,6 +72,7 @@ def diagnose(cache: Path) -> list[Check]:
         *tool_checks(apt.missing_tools(), has_apt=shutil.which("apt-get") is not None),
         go_check(place),
         *part_checks(place),
+        font_check(_japanese_fonts()),
     ]
 
 
@@ -190,6 +191,21 @@ def go_check(place: Layout) -> Check:
     except SetupError as lack:
         return Check("Go", LACK, lack.what, use, lack.fix)
     return Check("Go", OK, version, use)
+
+
+def font_check(families: str | None) -> Check:
+    """Whether a font has Japanese letters: without one, a report in Japanese cannot be made as PDF."""
+    use, fix = "a report in Japanese as PDF", "sudo apt-get install fontconfig fonts-noto-cjk"
+    if families is None:
+        return Check("fonts", WARNING, "unknown: fc-list is missing", use, fix)
+    first = families.strip().partition("\n")[0]
+    return Check("fonts", OK if first else WARNING, first or "none with Japanese letters", use, "" if first else fix)
+
+
+def _japanese_fonts() -> str | None:
+    if shutil.which("fc-list") is None:
+        return None
+    return run(["fc-list", ":lang=ja", "family"], timeout=20, check=False).stdout
 
 
 def part_checks(place: Layout) -> list[Check]:

@@ -55,6 +55,7 @@ _EC2_KINDS = {
     "pcx": "vpc-peering-connection", "vol": "volume", "ami": "image", "lt": "launch-template", "dopt": "dhcp-options",
     "eipalloc": "elastic-ip", "pl": "prefix-list", "vgw": "vpn-gateway", "snap": "snapshot",
 }  # fmt: skip
+_EC2_TEXT = re.compile(r"(?:.+\.)?Tag\.\d+\.(?:Key|Value)|ClientToken|Description")  # names nothing, whatever it says
 _EC2_ID = re.compile(r"(?P<kind>[a-z]+)-[0-9a-f]{8,17}")
 _REPOSITORY = re.compile(r"/v2/(?P<name>.+?)/(?:manifests|blobs|tags)/")
 _KEYS = re.compile(rb"<Key>([^<]*)</Key>")
@@ -137,8 +138,8 @@ def _ec2(request: Request, action: str, region: str, account: str) -> tuple[Mean
     """A change means everything that it names by id; what only describes has no resources."""
     found = []
     if not action.startswith(("ec2:Describe", "ec2:Get", "ec2:Search")):
-        for _, value in form(request):
-            match = _EC2_ID.fullmatch(value)
+        for name, value in form(request):
+            match = None if _EC2_TEXT.fullmatch(name) else _EC2_ID.fullmatch(value)
             if match and match["kind"] in _EC2_KINDS:
                 owner = "" if match["kind"] in ("ami", "snap") else account
                 arn = f"arn:aws:ec2:{region}:{owner}:{_EC2_KINDS[match['kind']]}/{value}"

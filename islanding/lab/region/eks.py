@@ -12,24 +12,19 @@ import re
 import secrets
 import uuid
 from collections.abc import Callable
-from datetime import UTC
 from typing import Any
 from urllib.parse import unquote
 
 from moto.core.exceptions import AWSError as MotoError
 from moto.eks.models import Cluster, EKSBackend, eks_backends
 
+from islanding.lab.region import eks_updates as updates
+from islanding.lab.region.eks_cluster import DEFAULT_VERSION, LOCAL_ACCESS, MODES, document, invalid, is_local
 from islanding.lab.region.errors import AwsError
 from islanding.lab.region.http import Request, Response
 from islanding.lab.region.principals import Principal
 
-LOCAL_ACCESS = (  # docs/facts.md 2, seen in eksctl's issue 7552
-    "Local Amazon EKS cluster only supports bootstrapClusterCreatorAdminPermissions=true and "
-    "authenticationMode=CONFIG_MAP"
-)
-DEFAULT_VERSION = "1.36"
 _NAME = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$")
-_MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")  # a change goes to the right only (docs/facts.md 1)
 
 
 class Eks:
@@ -48,26 +43,26 @@ class Eks:
         """Serve what moto gets wrong; None when the request is moto's to answer. Raises AwsError as EKS does."""
         parts = [unquote(part) for part in request.path.strip("/").split("/")]
         if parts == ["clusters"] and request.method == "POST":
-            return _json({"cluster": _document(self._create(_body(request), principal))})
+            return _json({"cluster": document(self._create(_body(request), principal))})
         if parts[0] != "clusters" or len(parts) < 2:
             return None
         cluster = self._find(parts[1])
         if len(parts) == 2 and request.method == "GET":
-            return _json({"cluster": _document(cluster)})
+            return _json({"cluster": document(cluster)})
         if parts[2:] == ["update-config"] and request.method == "POST":
-            return _json({"update": self._update(cluster, _body(request))})
+            return _json({"update": updates.update_config(cluster, _body(request))})
         if parts[2:3] == ["updates"]:
             return _json(self._updates(cluster, request, parts[3:]))
-        if len(parts) > 2 and request.method == "POST" and _is_local(cluster):
-            raise _invalid(f"Operation is not supported for local Amazon EKS cluster {cluster.name}", cluster.name)
+        if len(parts) > 2 and request.method == "POST" and is_local(cluster):
+            raise invalid(f"Operation is not supported for local Amazon EKS cluster {cluster.name}", cluster.name)
         return None
 
     def _updates(self, cluster: Cluster, request: Request, rest: list[str]) -> dict[str, Any]:
         if request.method == "POST":
-            return {"update": self._update_version(cluster, _body(request))}
+            return {"update": updates.update_version(cluster, _body(request))}
         if rest:
-            return {"update": _known_update(cluster, rest[0])}
-        return {"updateIds": list(vars(cluster).get("updates", {}))}
+            return {"update": updates.known(cluster, rest[0])}
+        return {"updateIds": updates.ids(cluster)}
 
     def activate(self, name: str, endpoint: str, ca_pem: bytes, cluster_id: str = "") -> None:
         """Make a cluster ACTIVE with the endpoint and CA that it really has.
@@ -88,11 +83,11 @@ class Eks:
 
     def describe(self, name: str) -> dict[str, Any]:
         """The cluster as DescribeCluster gives it; raises AwsError for an unknown one."""
-        return _document(self._find(name))
+        return document(self._find(name))
 
     def all(self) -> list[dict[str, Any]]:
         """Every cluster as DescribeCluster gives it."""
-        return [_document(cluster) for cluster in list(self._backend.clusters.values())]
+        return [document(cluster) for cluster in list(self._backend.clusters.values())]
 
     def set_cluster_group(self, name: str, group: str) -> None:
         """Record the security group that the service made for the cluster."""
@@ -103,21 +98,14 @@ class Eks:
         """Say that the cluster's control plane did not come up, and why."""
         cluster = self._find(name)
         cluster.status = "FAILED"
-        for update in vars(cluster).get("updates", {}).values():
-            if update["status"] == "InProgress":
-                update["status"] = "Failed"
         vars(cluster)["issues"] = [{"code": "InternalFailure", "message": reason, "resourceIds": []}]
-        for update in vars(cluster).get("updates", {}).values():
-            if update["status"] == "InProgress":
-                update["status"] = "Failed"
-                update["errors"] = [{"errorCode": "Unknown", "errorMessage": reason, "resourceIds": []}]
+        updates.fail(cluster, reason)
 
     def updated(self, name: str) -> None:
         """Say that the cluster's control plane has been replaced by one of the wanted version."""
         cluster = self._find(name)
         cluster.status = "ACTIVE"
-        for update in vars(cluster).get("updates", {}).values():
-            update["status"] = "Successful"
+        updates.succeed(cluster)
 
     def _find(self, name: str) -> Cluster:
         cluster = self._backend.clusters.get(name)
@@ -128,7 +116,7 @@ class Eks:
     def _create(self, wanted: dict[str, Any], principal: Principal) -> Cluster:
         name = str(wanted.get("name", ""))
         if not _NAME.match(name):
-            raise _invalid("The cluster name doesn't match the pattern ^[0-9A-Za-z][A-Za-z0-9\\-_]*", name)
+            raise invalid("The cluster name doesn't match the pattern ^[0-9A-Za-z][A-Za-z0-9\\-_]*", name)
         if name in self._backend.clusters:
             raise AwsError("ResourceInUseException", f"Cluster already exists with name: {name}", 409, clusterName=name)
         outpost = wanted.get("outpostConfig")
@@ -139,8 +127,8 @@ class Eks:
         }
         if outpost:
             self._check_local(name, outpost, access, wanted)
-        elif access["authenticationMode"] not in _MODES:
-            raise _invalid(f"Unknown authenticationMode {access['authenticationMode']}", name)
+        elif access["authenticationMode"] not in MODES:
+            raise invalid(f"Unknown authenticationMode {access['authenticationMode']}", name)
         network = self._network(name, wanted.get("resourcesVpcConfig") or {}, local=bool(outpost))
         service = {
             "serviceIpv4Cidr": "10.100.0.0/16",
@@ -162,7 +150,7 @@ class Eks:
             )
         except MotoError as error:
             said = json.loads(getattr(error, "description", "{}"))
-            raise _invalid(str(said.get("message", error)), name) from error
+            raise invalid(str(said.get("message", error)), name) from error
         issuer = f"https://oidc.eks.{self._region}.amazonaws.com/id/{secrets.token_hex(16).upper()}"
         cluster.status = "CREATING"
         cluster.endpoint = ""
@@ -180,28 +168,28 @@ class Eks:
             access["authenticationMode"] != "CONFIG_MAP"
             or access["bootstrapClusterCreatorAdminPermissions"] is not True
         ):
-            raise _invalid(LOCAL_ACCESS, name)
+            raise invalid(LOCAL_ACCESS, name)
         arns = outpost.get("outpostArns") or []
         if len(arns) != 1 or not outpost.get("controlPlaneInstanceType"):
-            raise _invalid("outpostConfig needs exactly one Outpost ARN and a controlPlaneInstanceType", name)
+            raise invalid("outpostConfig needs exactly one Outpost ARN and a controlPlaneInstanceType", name)
         if not self._outpost_exists(arns[0]):
-            raise _invalid(f"Outpost {arns[0]} does not exist", name)
+            raise invalid(f"Outpost {arns[0]} does not exist", name)
         # what a local cluster cannot have: docs/facts.md 2; the wording of these two was not seen in a source
         if (wanted.get("resourcesVpcConfig") or {}).get("endpointPublicAccess"):
-            raise _invalid("Local Amazon EKS cluster only supports private endpoint access", name)
+            raise invalid("Local Amazon EKS cluster only supports private endpoint access", name)
         if wanted.get("encryptionConfig"):
-            raise _invalid("Local Amazon EKS cluster does not support encryptionConfig", name)
+            raise invalid("Local Amazon EKS cluster does not support encryptionConfig", name)
 
     def _network(self, name: str, wanted: dict[str, Any], *, local: bool) -> dict[str, Any]:
         from moto.ec2.models import ec2_backends  # 0.7 s to import: not at start
 
         subnets = list(wanted.get("subnetIds") or [])
         if not subnets:
-            raise _invalid("resourcesVpcConfig needs subnetIds", name)
+            raise invalid("resourcesVpcConfig needs subnetIds", name)
         known = {subnet.id: subnet for subnet in ec2_backends[self._account][self._region].describe_subnets()}
         for subnet in subnets:
             if subnet not in known:
-                raise _invalid(f"The subnet ID '{subnet}' does not exist", name)
+                raise invalid(f"The subnet ID '{subnet}' does not exist", name)
         public = bool(wanted.get("endpointPublicAccess", not local))
         return {
             "subnetIds": subnets,
@@ -211,116 +199,6 @@ class Eks:
             "endpointPrivateAccess": bool(wanted.get("endpointPrivateAccess", local)),
             "publicAccessCidrs": list(wanted.get("publicAccessCidrs") or ["0.0.0.0/0"]) if public else [],
         }
-
-    def _update(self, cluster: Cluster, wanted: dict[str, Any]) -> dict[str, Any]:
-        changed = {
-            key: value for key, value in wanted.items() if key in ("resourcesVpcConfig", "logging", "accessConfig")
-        }
-        if cluster.status != "ACTIVE":
-            raise AwsError(
-                "ResourceInUseException", f"Cluster {cluster.name} is not ACTIVE", 409, clusterName=cluster.name
-            )
-        if len(changed) != 1:
-            raise _invalid(
-                "Exactly one of resourcesVpcConfig, logging and accessConfig can be updated at a time", cluster.name
-            )
-        if access := changed.get("accessConfig"):
-            self._change_mode(cluster, str(access.get("authenticationMode", "")))
-        if network := changed.get("resourcesVpcConfig"):
-            if _is_local(cluster) and network.get("endpointPublicAccess"):
-                raise _invalid("Local Amazon EKS cluster only supports private endpoint access", cluster.name)
-            cluster.resources_vpc_config = {**cluster.resources_vpc_config, **network}
-        if logging := changed.get("logging"):
-            cluster.logging = logging
-        kind = {"accessConfig": "AccessConfigUpdate", "logging": "LoggingUpdate"}.get(
-            next(iter(changed)), "EndpointAccessUpdate"
-        )
-        return _record_update(cluster, kind, "Successful")
-
-    def _update_version(self, cluster: Cluster, wanted: dict[str, Any]) -> dict[str, Any]:
-        """The control plane goes up by one minor version at a time, never down (EKS user guide)."""
-        version = str(wanted.get("version", ""))
-        if cluster.status != "ACTIVE":
-            raise AwsError(
-                "ResourceInUseException", f"Cluster {cluster.name} is not ACTIVE", 409, clusterName=cluster.name
-            )
-        if version == cluster.version:
-            raise _invalid(f"Cluster is already at the desired configuration with version {version}", cluster.name)
-        if version != _next_minor(str(cluster.version)) or version > DEFAULT_VERSION:
-            step = f"from {cluster.version} to {version}"
-            raise _invalid(f"Unsupported Kubernetes minor version update {step}", cluster.name)
-        cluster.version = version
-        cluster.status = "UPDATING"
-        return _record_update(cluster, "VersionUpdate", "InProgress", [{"type": "Version", "value": version}])
-
-    def _change_mode(self, cluster: Cluster, mode: str) -> None:
-        if _is_local(cluster):
-            raise _invalid(LOCAL_ACCESS, cluster.name)
-        access = vars(cluster)["access_config"]
-        if mode not in _MODES or _MODES.index(mode) < _MODES.index(access["authenticationMode"]):
-            raise _invalid(
-                f"Unsupported authentication mode update from {access['authenticationMode']} to {mode}", cluster.name
-            )
-        access["authenticationMode"] = mode
-
-
-def _next_minor(version: str) -> str:
-    major, minor = version.split(".")[:2]
-    return f"{major}.{int(minor) + 1}"
-
-
-def _record_update(
-    cluster: Cluster, kind: str, status: str, params: list[dict[str, str]] | None = None
-) -> dict[str, Any]:
-    update = {"id": str(uuid.uuid4()), "status": status, "type": kind, "params": params or [], "errors": []}
-    vars(cluster).setdefault("updates", {})[update["id"]] = update
-    return update
-
-
-def _known_update(cluster: Cluster, update: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = vars(cluster).get("updates", {})[update]
-    except KeyError:
-        raise AwsError(
-            "ResourceNotFoundException", f"No update found for ID: {update}", 404, clusterName=cluster.name
-        ) from None
-    return found
-
-
-def _document(cluster: Cluster) -> dict[str, Any]:
-    state = vars(cluster)
-    document: dict[str, Any] = {
-        "name": cluster.name,
-        "arn": cluster.arn,
-        "createdAt": cluster.created_at.replace(tzinfo=UTC).timestamp(),
-        "version": cluster.version,
-        "roleArn": cluster.role_arn,
-        "resourcesVpcConfig": cluster.resources_vpc_config,
-        "kubernetesNetworkConfig": cluster.kubernetes_network_config,
-        "logging": cluster.logging,
-        "identity": cluster.identity,
-        "status": cluster.status,
-        "certificateAuthority": cluster.certificate_authority,
-        "platformVersion": cluster.platformVersion,
-        "tags": cluster.tags,
-        "accessConfig": state.get("access_config"),
-        "upgradePolicy": {"supportType": "EXTENDED"},
-        "endpoint": cluster.endpoint or None,
-        "id": state.get("id"),
-        "outpostConfig": state.get("outpost_config"),
-        "encryptionConfig": cluster.encryption_config or None,
-        "clientRequestToken": cluster.client_request_token,
-        "health": {"issues": state.get("issues", [])},
-    }
-    return {key: value for key, value in document.items() if value is not None}
-
-
-def _is_local(cluster: Cluster) -> bool:
-    return bool(vars(cluster).get("outpost_config"))
-
-
-def _invalid(message: str, name: str) -> AwsError:
-    return AwsError("InvalidParameterException", message, 400, clusterName=name)
 
 
 def _body(request: Request) -> dict[str, Any]:

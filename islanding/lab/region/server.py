@@ -7,11 +7,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from islanding.lab.region import admission, hostnames, inside, mends, metadata, principals, signature, sts
+from islanding.lab.region import admission, hostnames, mends, metadata, signature, sts
 from islanding.lab.region.cloudformation.api import CloudFormation
 from islanding.lab.region.ecr import Ecr
 from islanding.lab.region.eks import Eks
@@ -29,14 +27,14 @@ from islanding.lab.region.metrics import Feed, LinkState
 from islanding.lab.region.operations import form, mutates, operation_of
 from islanding.lab.region.outposts import Outpost, Outposts
 from islanding.lab.region.permissions import Permissions
-from islanding.lab.region.principals import Credential, Principal
+from islanding.lab.region.principals import Principal
 from islanding.lab.region.registry import Registry
 from islanding.lab.region.s3 import ANONYMOUS, S3
-from islanding.lab.region.seed import Seed, SessionCredentials
+from islanding.lab.region.seed import Seed
+from islanding.lab.region.sessions import Sessions, is_aws
 from islanding.lab.region.signature import Claim
 from islanding.lab.region.trail import Trail
 from islanding.lab.region.troubles import Troubles
-from islanding.lab.system_images import ACCOUNT as SYSTEM
 from islanding.lab.vpc.door import Via
 
 REGIONAL = (
@@ -44,9 +42,6 @@ REGIONAL = (
     "elasticloadbalancing", "ssm", "tagging",
 )  # fmt: skip
 GLOBAL = ("sts.amazonaws.com", "iam.amazonaws.com", "route53.amazonaws.com", "s3.amazonaws.com")
-# Services whose global names are signed for that Region.
-SIGNED_IN_US_EAST_1 = frozenset({"sts", "iam", "route53", "organizations"})
-OWN_ROLE = "AWSServiceRole"  # as which AWS's services call each other
 UNSIGNED = frozenset({"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"})
 Hook = Callable[[str, str], None]
 Guard = Callable[[Request, Principal | None, str, str, Via], None]
@@ -70,12 +65,11 @@ class Region:
         self.errors = Troubles(on_error)
         mends.install(account, region)
         self.seed = Seed(account, region)
+        self.sessions = Sessions(self.seed, region, self.handle)
         self.outposts = Outposts(account, region)
         self.eks = Eks(account, region, self.outposts.knows)
         self.ec2 = Instances(account, region)
-        self.cloudformation = CloudFormation(account, region, self.own_client, self.errors.append)
-        self._sessions: dict[tuple[str, str], SessionCredentials] = {}
-        self._session_lock = threading.Lock()
+        self.cloudformation = CloudFormation(account, region, self.sessions.own_client, self.errors.append)
         self._trail = Trail(log, self.errors.append)
         self._forward = Forwarder(account, region)
         self.s3 = S3(account, region, self._forward)
@@ -88,8 +82,6 @@ class Region:
         self._manners = Manners()
         self._tokens = Tokens()
         self._hooks: list[Hook] = []
-        self._own: dict[str, Any] = {}
-        self._own_role = ""
         self._servers: list[HttpServer] = []
         self._feeds: list[Feed] = []
 
@@ -155,7 +147,7 @@ class Region:
         instance = self.ec2.at(address, vpc)
         if instance is None:
             return None
-        make = (lambda: self._session(instance)) if instance.role else None
+        make = (lambda: self.sessions.of_role(instance.role, instance.id)) if instance.role else None
         return InstanceIdentity(instance, self.account, self.region, make)
 
     def warm(self) -> threading.Thread:
@@ -171,21 +163,6 @@ class Region:
             operation_of(Request("GET", "/clusters"), "eks")
         except Exception as error:
             self.errors.append(f"warming: {type(error).__name__}: {error}")
-
-    def _session(self, instance: InstanceState) -> SessionCredentials:
-        return self.session_of(instance.role, instance.id)
-
-    def session_of(self, role: str, name: str) -> SessionCredentials:
-        """The session of that name of a role, as EC2 opens it for an instance: renewed an hour before it ends."""
-        with self._session_lock:
-            session = self._sessions.get((name, role))
-            if session is None or session.expires - datetime.now(UTC) < timedelta(hours=1):
-                session = self._sessions[name, role] = self.seed.assume(role, name, 6 * 3600)
-            return session
-
-    def activate_cluster(self, name: str, endpoint: str, ca_pem: bytes, cluster_id: str = "") -> None:
-        """Make a cluster ACTIVE; see Eks.activate."""
-        self.eks.activate(name, endpoint, ca_pem, cluster_id)
 
     def handle(self, request: Request, services: tuple[str, ...] = ()) -> Response:
         """Authenticate, answer and record one request; `services` are those that answer at the door it came by."""
@@ -205,7 +182,7 @@ class Region:
                 sent, request = request, self.s3.by_path(request, target) if service == "s3" else request
                 operation = operation_of(request, service)
                 if claim is not None:
-                    credential = self._authenticate(sent, claim, target)
+                    credential = admission.authenticate(sent, claim, target, self.region)
                     principal = credential.principal
                     request = self.s3.whole(request, claim, credential.secret) if service == "s3" else request
                 elif operation not in UNSIGNED and not (service == "s3" and operation in ANONYMOUS):
@@ -218,7 +195,7 @@ class Region:
                 service,
                 operation,
                 presigned=bool(claim and claim.presigned),
-                own=principal is not None and _is_aws(principal),
+                own=principal is not None and is_aws(principal),
             )
             response = self._manners(
                 call, lambda asked: self._carry_out(asked, service, operation, claim, principal, target)
@@ -253,20 +230,6 @@ class Region:
         if service == "ecr.dkr":
             return self.registry.refusal(error, target)
         return render(error, request, service)
-
-    def _authenticate(self, request: Request, claim: Claim, target: Target) -> Credential:
-        now = datetime.now(UTC)
-        credential = principals.credential_for(claim, now)
-        signature.check(request, claim, credential.secret, now)
-        regions = {self.region, "us-east-1"} if claim.service in SIGNED_IN_US_EAST_1 else {self.region}
-        if claim.region not in regions:
-            expected = " or ".join(sorted(regions))
-            raise AwsError("SignatureDoesNotMatch", f"Credential should be scoped to a valid region: {expected}.", 403)
-        if target.signing not in ("", claim.service):
-            raise admission.wrong_service(target.signing)
-        if request.upload is not None and claim.service != "s3":
-            raise AwsError("RequestEntityTooLarge", "Request is too large", 413)
-        return credential
 
     def _carry_out(
         self,
@@ -327,22 +290,9 @@ class Region:
         """Treat callers as AWS treats real accounts, as far as that is chosen, from now on."""
         self._manners = manners(choice, self.permissions)
 
-    def own_client(self, service: str) -> Any:
-        """A client of a service of the Region's own, as which it calls the others."""
-        with self._session_lock:
-            if service not in self._own:
-                role = self._own_role = self._own_role or self.seed.create_role(OWN_ROLE)
-                self._own[service] = inside.client(self.handle, service, self.region, self.seed.assume(role))
-            return self._own[service]
-
     def _mutated(self, service: str, operation: str) -> None:
         for hook in self._hooks:
             try:
                 hook(service, operation)
             except Exception as error:
                 self.errors.append(f"hook after {service}:{operation}: {type(error).__name__}: {error}")
-
-
-def _is_aws(principal: Principal) -> bool:
-    """Whether it is one of AWS's own services that calls, or what runs in an account of AWS's."""
-    return principal.account == SYSTEM or principal.role_arn.rpartition("/")[2] == OWN_ROLE

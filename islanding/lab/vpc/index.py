@@ -146,7 +146,8 @@ class Index:
             if self._vpc_of_subnet.get(interface.subnet) != interface.vpc:
                 continue
             mine = (str(a) for a in map(labels.address, interface.addresses) if a is not None and a in subnet)
-            addresses = tuple(a for a in dict.fromkeys(mine) if (interface.vpc, a) not in taken)
+            routers = str(subnet.network_address + 1)  # reserved in every subnet (VPC guide, "Subnet CIDR blocks")
+            addresses = tuple(a for a in dict.fromkeys(mine) if a != routers and (interface.vpc, a) not in taken)
             port = labels.interface("e", interface.id)
             if not addresses or (interface.vpc, port) in ports:
                 continue

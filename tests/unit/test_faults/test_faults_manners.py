@@ -11,6 +11,8 @@ import pytest
 from botocore.retries.standard import ExponentialBackoff
 
 from islanding import faults
+from islanding.aws import subnets
+from islanding.errors import IslandingError
 from islanding.faults.apply import cut
 from islanding.lab.region.manners.choice import Choice
 from islanding.siteconf import MANNERS
@@ -28,7 +30,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     with pytest.MonkeyPatch.context() as patch, closed_network(tmp_path_factory.mktemp("m"), patch) as made:
         patch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.02)  # seconds; the way it grows is botocore's
         document = json.dumps({"Version": "2012-10-17", "Statement": [_ALLOWED]})
-        made.region.own_client("iam").put_role_policy(RoleName="Operator", PolicyName="p", PolicyDocument=document)
+        made.region.sessions.own_client("iam").put_role_policy(
+            RoleName="Operator", PolicyName="p", PolicyDocument=document
+        )
         access = made.site.aws.model_copy(update={"settle": DELAY + 0.2})
         made.site = made.site.model_copy(update={"aws": access})
         made.site.save(Path(made.site.folder) / "site.json")
@@ -71,3 +75,33 @@ def test_a_group_is_whole_again(network: Network, kind: str, seed: int) -> None:
     [group] = network.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
 
     assert (group["DesiredCapacity"], [one["LifecycleState"] for one in group["Instances"]]) == (2, ["InService"] * 2)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_subnet_is_made_once_whatever_reply_is_lost(network: Network, seed: int) -> None:
+    """Half of the failures are lost replies, after which the same call says that the range is taken."""
+    site = network.site
+    zone = network.client("ec2").describe_subnets()["Subnets"][0]["AvailabilityZone"]
+    made = network.client("ec2").create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
+    try:
+        network.region.behave(Choice(on=("failures", "consistency"), delay=DELAY, rate=0.35, seed=seed))
+        found = subnets.made(site, made, "10.77.1.0/24", zone)
+        network.region.behave(Choice())
+        there = network.client("ec2").describe_subnets(Filters=[{"Name": "vpc-id", "Values": [made]}])["Subnets"]
+    finally:
+        network.region.behave(Choice())
+        for subnet in network.client("ec2").describe_subnets(Filters=[{"Name": "vpc-id", "Values": [made]}])["Subnets"]:
+            network.client("ec2").delete_subnet(SubnetId=subnet["SubnetId"])
+        network.client("ec2").delete_vpc(VpcId=made)
+
+    assert [found] == [one["SubnetId"] for one in there]
+
+
+def test_a_range_that_another_subnet_has_is_not_taken_for_made(network: Network) -> None:
+    """One that overlaps is somebody else's."""
+    network.region.behave(Choice())
+    there = network.client("ec2").describe_subnets()["Subnets"][0]
+    inner = there["CidrBlock"].partition("/")[0] + "/28"
+
+    with pytest.raises(IslandingError, match=r"InvalidSubnet\.Conflict"):
+        subnets.made(network.site, there["VpcId"], inner, there["AvailabilityZone"])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Calls that need no permission (API references of STS).
 FREE = frozenset({"GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo", "DecodeAuthorizationMessage"})
 TAGGING = "ec2:CreateTags"
+PASSING = "iam:PassRole"
 Kind = tuple[str, str]  # how the kind of policy that is against a call is named: "no … policy allows", "deny in …"
 IDENTITY: Kind = ("identity-based policy", "an identity-based policy")
 BOUNDARY: Kind = ("permissions boundary", "a permissions boundary")
@@ -66,6 +67,8 @@ class Identity:
         )
         if meaning.action == TAGGING and call.operation != "CreateTags":
             context["ec2:createaction"] = (call.operation,)
+        if meaning.action == PASSING:  # who gets it (IAM user guide, "AWS global condition context keys")
+            context["iam:passedtoservice"] = (f"{call.service}.amazonaws.com",)
         asked = Asked(meaning.action, meaning.resource, caller, context)
         effects = {kind: together(documents, asked) for kind, documents in kinds.items()}
         for (kind, one), effect in effects.items():
@@ -79,7 +82,7 @@ class Identity:
     def _passing(self, call: Call, who: Principal) -> Iterable[Meaning]:
         for named in resources.passed_roles(call.request, call.service, call.operation):
             for arn in self._documents.roles_of(named, who.account):
-                yield Meaning("iam:PassRole", arn, account=who.account)
+                yield Meaning(PASSING, arn, account=who.account)
 
     def _tagging(self, call: Call, who: Principal) -> Iterable[Meaning]:
         """What EC2 tags as it makes it needs the permission to tag (EC2 user guide, "Tag resources on creation")."""

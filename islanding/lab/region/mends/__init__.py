@@ -15,7 +15,7 @@ from islanding.lab.region.mends.patching import Known
 # The interfaces' mend wraps that of their addresses: it looks at the interface when it has its address.
 _MODULES = (
     "addresses", "interfaces", "public", "endpoints", "routes", "peering", "groups", "vpcs", "acls", "launch_templates",
-    "launching", "scaling", "scaling_calls", "local_gateways",
+    "launching", "scaling", "scaling_calls", "local_gateways", "tags",
 )  # fmt: skip
 _made: set[tuple[str, str]] = set()
 

@@ -5,6 +5,7 @@ Only what users call is judged here: moto's own steps, such as the deletion of a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,8 @@ from islanding.lab.region.errors import AwsError
 from islanding.lab.region.mends import endpoints, groups, interfaces, public
 
 _GONE = ("deleted", "deleting", "failed")
+_WITH_PORTS = ("tcp", "udp", "6", "17")
+_PORTS = range(65536)
 
 
 class Call:
@@ -28,6 +31,10 @@ class Call:
     def many(self, name: str) -> list[str]:
         """A list of texts: NAME.1, NAME.2 ..."""
         return [v for k, v in self._pairs if k.startswith(f"{name}.") and k[len(name) + 1 :].isdigit()]
+
+    def prefixes(self, name: str) -> list[str]:
+        """What stands before the parameters of each member of a list: NAME.1., NAME.2. ..."""
+        return list(dict.fromkeys(m[0] for key, _ in self._pairs if (m := re.match(rf"{name}\.\d+\.", key))))
 
 
 def _dependent(kind: str, identity: str) -> AwsError:
@@ -56,6 +63,20 @@ def _create_security_group(call: Call) -> None:
         raise AwsError("InvalidParameterValue", "Cannot use reserved security group name: default")
     if not call.one("VpcId") and call.ec2.get_default_vpc() is None:
         raise AwsError("VPCIdNotSpecified", "No default VPC for this user")
+
+
+def _authorize(call: Call) -> None:
+    """Ports of TCP and UDP: both ends, and such as there are (boto3's issue 336, aws-sdk-go-v2's issue 1203)."""
+    for rule in ("", *call.prefixes("IpPermissions")):
+        if call.one(f"{rule}IpProtocol") not in _WITH_PORTS:
+            continue
+        first, last = call.one(f"{rule}FromPort"), call.one(f"{rule}ToPort")
+        for port in (first, last):
+            if port and not (port.isdigit() and int(port) in _PORTS):
+                raise AwsError("InvalidPermission.Malformed", f"TCP/UDP port ({port}) out of range")
+        if not (first and last):
+            words = "Must specify both from and to ports with TCP/UDP."
+            raise AwsError("InvalidParameterValue", f"Invalid value '{words}' for portRange.")
 
 
 def _delete_vpc(call: Call) -> None:
@@ -161,6 +182,8 @@ def _stop_or_start(call: Call) -> None:
 
 _JUDGES: dict[str, Callable[[Call], None]] = {
     "AssociateAddress": _associate_address,
+    "AuthorizeSecurityGroupEgress": _authorize,
+    "AuthorizeSecurityGroupIngress": _authorize,
     "CreateNetworkInterface": _create_network_interface,
     "CreateSecurityGroup": _create_security_group,
     "DeleteInternetGateway": _delete_internet_gateway,

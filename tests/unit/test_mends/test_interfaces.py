@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from islanding.lab.region import mends
-from islanding.lab.region.server import Region
-from tests.unit.mends_support import Account, refusal
-from tests.unit.region_support import REGION, fresh_region
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    """A fresh account's Region."""
-    yield from fresh_region(tmp_path)
-
-
-@pytest.fixture
-def account(region: Region) -> Account:
-    """An account with a VPC."""
-    return Account(region)
+from tests.unit.region_support import REGION
+from tests.unit.test_mends.support import Account, refusal
 
 
 def addresses(card: dict[str, Any]) -> list[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from islanding.lab.region.server import Region
-from tests.unit.mends_support import IMAGE, Account, refusal
-from tests.unit.region_support import connect, fresh_region
+from tests.unit.region_support import connect
+from tests.unit.test_mends.support import IMAGE, Account, refusal
 
 
 class Plain(Account):
@@ -39,12 +37,6 @@ class Plain(Account):
     def running(self) -> list[str]:
         """Instances that run."""
         return [state.id for state in self.region.instances() if state.state == "running"]
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    """A fresh account's Region."""
-    yield from fresh_region(tmp_path)
 
 
 @pytest.fixture

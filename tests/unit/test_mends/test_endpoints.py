@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from islanding.lab.region.server import Region
 from islanding.lab.vpc.service_names import endpoint_names
 from islanding.lab.vpc.snapshot import snapshot
-from tests.unit.mends_support import ZONES, Account, refusal
-from tests.unit.region_support import REGION, fresh_region
+from tests.unit.region_support import REGION
+from tests.unit.test_mends.support import ZONES, Account, refusal
 
 ECR = f"com.amazonaws.{REGION}.ecr.api"
 S3 = f"com.amazonaws.{REGION}.s3"
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    """A fresh account's Region."""
-    yield from fresh_region(tmp_path)
-
-
-@pytest.fixture
-def account(region: Region) -> Account:
-    """An account with a VPC."""
-    return Account(region)
 
 
 def groups(card: dict[str, Any]) -> list[str]:

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 
-import pytest
-
-from islanding.lab.region.server import Region
-from tests.unit.mends_support import IMAGE, Account, refusal
-from tests.unit.region_support import fresh_region
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    """A fresh account's Region."""
-    yield from fresh_region(tmp_path)
-
-
-@pytest.fixture
-def account(region: Region) -> Account:
-    """An account with a VPC."""
-    return Account(region)
+from tests.unit.test_mends.support import IMAGE, Account, refusal
 
 
 def primary(instances: list[dict[str, str]]) -> list[str]:

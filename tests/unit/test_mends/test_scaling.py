@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from islanding.lab.region.instances import InstanceState
 from islanding.lab.region.server import Region
-from tests.unit.mends_support import IMAGE, Account, refusal
-from tests.unit.region_support import connect, fresh_region
+from tests.unit.region_support import connect
+from tests.unit.test_mends.support import IMAGE, Account, refusal
 
 USER_DATA = b"#!/bin/sh\necho joined\n"
 
@@ -64,12 +62,6 @@ class Scaled(Account):
     def running(self) -> list[InstanceState]:
         """What those who run machines see running."""
         return [state for state in self.region.instances() if state.state == "running"]
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    """A fresh account's Region."""
-    yield from fresh_region(tmp_path)
 
 
 @pytest.fixture

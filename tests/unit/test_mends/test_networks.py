@@ -2,26 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from islanding.lab.region.server import Region
-from tests.unit.mends_support import Account, refusal
-from tests.unit.region_support import fresh_region
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    """A fresh account's Region."""
-    yield from fresh_region(tmp_path)
-
-
-@pytest.fixture
-def account(region: Region) -> Account:
-    """An account with a VPC."""
-    return Account(region)
+from tests.unit.test_mends.support import Account, refusal
 
 
 def gateway(account: Account) -> str:
@@ -226,3 +207,50 @@ def test_a_terminated_instance_is_not_started(account: Account) -> None:
     calls = (account.ec2.start_instances, account.ec2.stop_instances, account.ec2.reboot_instances)
 
     assert [refusal(call, InstanceIds=[instance])[0] for call in calls] == ["IncorrectInstanceState"] * 3
+
+
+def test_tags_end_with_what_bears_them(account: Account) -> None:
+    """DescribeTags tells nothing of what was deleted: an endpoint, an ACL, a group, a subnet and the rest of a VPC."""
+    ec2 = account.ec2
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]
+    acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    card = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    service = f"com.amazonaws.{account.region.region}.s3"
+    endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service)["VpcEndpoint"]["VpcEndpointId"]
+    all_of_them = [vpc, table, subnet, group, acl, card, gateway, endpoint]
+    ec2.create_tags(Resources=all_of_them, Tags=[{"Key": "islanding:faults", "Value": "allowed"}])
+    bear = [{"Name": "key", "Values": ["islanding:faults"]}]
+    assert sorted(all_of_them) == sorted(tag["ResourceId"] for tag in ec2.describe_tags(Filters=bear)["Tags"])
+
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    ec2.delete_network_interface(NetworkInterfaceId=card)
+    ec2.delete_network_acl(NetworkAclId=acl)
+    ec2.delete_security_group(GroupId=group)
+    ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_route_table(RouteTableId=table)
+    ec2.delete_internet_gateway(InternetGatewayId=gateway)
+    ec2.delete_vpc(VpcId=vpc)
+
+    assert [] == ec2.describe_tags(Filters=bear)["Tags"]
+
+
+def test_dhcp_options_are_found_by_the_tags_they_were_made_with(account: Account) -> None:
+    """Tags are given at the making, found by a filter, and gone with the options."""
+    tags = [{"Key": "made-by", "Value": "me"}]
+    servers = [{"Key": "domain-name-servers", "Values": ["192.0.2.53"]}]
+    made = account.ec2.create_dhcp_options(
+        DhcpConfigurations=servers, TagSpecifications=[{"ResourceType": "dhcp-options", "Tags": tags}]
+    )["DhcpOptions"]
+    account.ec2.create_dhcp_options(DhcpConfigurations=servers)
+    mine = [{"Name": "tag:made-by", "Values": ["me"]}]
+    found = account.ec2.describe_dhcp_options(Filters=mine)["DhcpOptions"]
+    account.ec2.delete_dhcp_options(DhcpOptionsId=made["DhcpOptionsId"])
+    left = account.ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [made["DhcpOptionsId"]]}])["Tags"]
+
+    assert made["Tags"] == tags
+    assert [one["DhcpOptionsId"] for one in found] == [made["DhcpOptionsId"]]
+    assert left == []

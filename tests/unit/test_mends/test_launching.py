@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from islanding.lab.region import mends
-from islanding.lab.region.server import Region
-from tests.unit.mends_support import IMAGE, Account, refusal
-from tests.unit.region_support import REGION, connect, fresh_region
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    """A fresh account's Region."""
-    yield from fresh_region(tmp_path)
-
-
-@pytest.fixture
-def account(region: Region) -> Account:
-    """An account with a VPC."""
-    return Account(region)
+from tests.unit.region_support import REGION, connect
+from tests.unit.test_mends.support import IMAGE, Account, refusal
 
 
 def launch(account: Account, least: int, most: int, **more: Any) -> list[Any]:

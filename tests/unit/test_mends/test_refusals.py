@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from islanding.lab.region import mends
-from islanding.lab.region.server import Region
-from tests.unit.mends_support import IMAGE, Account, refusal
-from tests.unit.region_support import REGION, connect, fresh_region
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Region]:
-    """A fresh account's Region."""
-    yield from fresh_region(tmp_path)
-
-
-@pytest.fixture
-def account(region: Region) -> Account:
-    """An account with a VPC."""
-    return Account(region)
+from tests.unit.region_support import REGION, connect
+from tests.unit.test_mends.support import IMAGE, Account, refusal
 
 
 def gateway(account: Account) -> str:
@@ -168,6 +152,25 @@ def test_types_and_images_have_to_exist(account: Account) -> None:
 
     assert [code for code, _ in codes] == ["InvalidParameterValue", "InvalidAMIID.NotFound", "InvalidKeyPair.NotFound"]
     assert len(account.run()) == 1
+
+
+@pytest.mark.parametrize("operation", ["authorize_security_group_ingress", "authorize_security_group_egress"])
+def test_a_rule_has_both_of_its_ports_and_such_as_there_are(account: Account, operation: str) -> None:
+    """Of TCP and UDP; a rule for ICMP or for everything has no ports to be judged."""
+    call, anyone = getattr(account.ec2, operation), [{"CidrIp": "0.0.0.0/0"}]
+    good = {"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1, "IpRanges": anyone}
+    beyond = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 99999, "IpRanges": anyone}
+    half = {"IpProtocol": "udp", "FromPort": 53, "IpRanges": anyone}
+    call(GroupId=account.group, IpPermissions=[good])
+
+    assert refusal(call, GroupId=account.group, IpPermissions=[good, beyond]) == (
+        "InvalidPermission.Malformed",
+        "TCP/UDP port (99999) out of range",
+    )
+    assert refusal(call, GroupId=account.group, IpPermissions=[half]) == (
+        "InvalidParameterValue",
+        "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.",
+    )
 
 
 def test_a_refused_call_changes_nothing_and_is_no_fault_of_ours(account: Account) -> None:
