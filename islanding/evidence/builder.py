@@ -7,13 +7,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from islanding.evidence.fields import number_of, text_of, value_of, verdict_of, whole_of
 from islanding.evidence.record import (
+    Captured,
     Case,
     Diagnosed,
     DiagnosedHop,
     Exhibit,
     Expectation,
     FaultWindow,
+    Finding,
     Measurement,
     Observation,
     RunResult,
@@ -21,6 +24,7 @@ from islanding.evidence.record import (
     Wait,
     Watch,
 )
+from islanding.evidence.said import Said
 from islanding.evidence.samples import messages, state_of, stretches
 from islanding.journal import Event
 from islanding.model import Topology, Verdict
@@ -44,7 +48,7 @@ class Builder:
         self._last = max(self._last, event.t)
         self.result.started_wall = self.result.started_wall or event.wall
         self.result.ended_wall = event.wall
-        name = _text(event, "site")
+        name = text_of(event, "site")
         if name:
             site = self._site(name)
             site.started = event.t if site.started is None else min(site.started, event.t)
@@ -80,8 +84,10 @@ class Builder:
 
     def _on_run_started(self, event: Event) -> None:
         result = self.result
-        result.run, result.target, result.revision = (_text(event, key) for key in ("run", "target", "revision"))
-        result.parts, result.host = event.get("parts"), event.get("host")
+        result.run, result.target, result.revision = (text_of(event, key) for key in ("run", "target", "revision"))
+        result.parts, result.hashes, result.host = (event.get(key) for key in ("parts", "hashes", "host"))
+        result.clock, result.inputs = event.get("clock"), event.get("inputs")
+        result.clean = event.get("clean") if isinstance(event.get("clean"), bool) else None
         result.started_wall = event.wall
         sites = event.get("sites")
         result.site_names = tuple(str(site) for site in sites) if isinstance(sites, list) else ()
@@ -94,26 +100,28 @@ class Builder:
         self.result.exit_code = code if isinstance(code, int) and not isinstance(code, bool) else 0
 
     def _on_site_step(self, event: Event) -> None:
-        self._site_of(event).steps.append((_text(event, "step"), _number(event, "seconds") or 0.0))
+        self._site_of(event).steps.append((text_of(event, "step"), number_of(event, "seconds") or 0.0))
 
     def _on_site_ready(self, event: Event) -> None:
         site = self._site_of(event)
-        site.ready_after = _number(event, "seconds")
+        site.ready_after = number_of(event, "seconds")
         facts = event.get("facts")
         site.facts = {str(k): redact(str(v)) for k, v in facts.items()} if isinstance(facts, dict) else {}
         try:
             site.topology = Topology.model_validate(event.get("topology") or {})
         except ValidationError as error:
-            site.warnings.append(f"the topology in the journal cannot be drawn: {error.error_count()} faults in it")
+            site.warnings.append(
+                Said("the topology in the journal cannot be drawn: %(number)s faults in it", number=error.error_count())
+            )
 
     def _on_site_down(self, event: Event) -> None:
-        self._site_of(event).down_after = _number(event, "seconds")
+        self._site_of(event).down_after = number_of(event, "seconds")
 
     def _on_site_failed(self, event: Event) -> None:
-        self._site_of(event).failed = self._text(event, "reason") or "no reason was given"
+        self._site_of(event).failed = self._text(event, "reason") or Said("no reason was given")
 
     def _on_site_troubled(self, event: Event) -> None:
-        site, reason = self._site_of(event), self._text(event, "reason") or "no reason was given"
+        site, reason = self._site_of(event), self._text(event, "reason") or Said("no reason was given")
         for troubles in (site.troubles, *(case.troubles for case in site.cases if not case.finished)):
             if reason not in troubles:
                 troubles.append(reason)
@@ -123,10 +131,14 @@ class Builder:
     def _on_site_sound(self, event: Event) -> None:
         self._ill.pop(self._site_of(event).name, None)
 
+    def _on_finding(self, event: Event) -> None:
+        rule, object_, text, level = (self._text(event, key) for key in ("rule", "object", "text", "level"))
+        self._site_of(event).findings.append(Finding(rule, object_, text, level or "lack"))
+
     # Cases and what is recorded in them
 
     def _on_case_started(self, event: Event) -> None:
-        case = Case(site=_text(event, "site"), id=_text(event, "case"), started=event.t, wall=event.wall)
+        case = Case(site=text_of(event, "site"), id=text_of(event, "case"), started=event.t, wall=event.wall)
         self._describe(case, event)
         if case.site in self._ill:
             case.troubles.append(self._ill[case.site])
@@ -137,12 +149,12 @@ class Builder:
         case = self._case_of(event)
         if case is None or case.finished:  # skipped before it started
             self._on_case_started(event)
-            case = self._open[_text(event, "site"), _text(event, "case")]
+            case = self._open[text_of(event, "site"), text_of(event, "case")]
         self._describe(case, event)
         case.finished, case.ended = True, event.t
-        seconds = _number(event, "seconds")
+        seconds = number_of(event, "seconds")
         case.seconds = case.ended - case.started if seconds is None else seconds
-        case.verdict = _verdict(event) or Verdict.INCONCLUSIVE
+        case.verdict = verdict_of(event) or Verdict.INCONCLUSIVE
         case.reason, case.detail = self._text(event, "reason"), self._text(event, "detail")
 
     def _describe(self, case: Case, event: Event) -> None:
@@ -156,53 +168,53 @@ class Builder:
         if watch:
             watch.probe, watch.place = self._text(event, "probe"), self._text(event, "place")
             command = event.get("command")
-            words = " ".join(map(str, command)) if isinstance(command, list) else _text(event, "command")
+            words = " ".join(map(str, command)) if isinstance(command, list) else text_of(event, "command")
             watch.command = redact(words)
-            watch.interval = _number(event, "interval") or 0.0
+            watch.interval = number_of(event, "interval") or 0.0
 
     def _on_watch_stopped(self, event: Event) -> None:
         watch = self._watch_of(event)
         if watch:
             watch.ticks, watch.missed, watch.unfinished = (
                 None if number is None else int(number)
-                for number in (_number(event, key) for key in ("ticks", "missed", "unfinished"))
+                for number in (number_of(event, key) for key in ("ticks", "missed", "unfinished"))
             )
 
     def _on_sample(self, event: Event) -> None:
         watch = self._watch_of(event)
-        start, end = _number(event, "start"), _number(event, "end")
+        start, end = number_of(event, "start"), number_of(event, "end")
         if watch and start is not None and end is not None:
-            outcome = _text(event, "outcome") or "UNKNOWN"
+            outcome = text_of(event, "outcome") or "UNKNOWN"
             state = state_of(outcome, event.get("ok"))
             watch.samples.append(Observation(start, max(start, end), outcome, state, self._text(event, "text")))
-            watch.probe = watch.probe or _text(event, "probe")
+            watch.probe = watch.probe or text_of(event, "probe")
 
     def _on_fault_planned(self, event: Event) -> None:
         fault = self._fault_of(event)
         fault.target, fault.summary = self._text(event, "target"), self._text(event, "summary")
 
     def _on_fault_applied(self, event: Event) -> None:
-        start = _number(event, "start")
+        start = number_of(event, "start")
         fault = self._fault_of(event)
         fault.applied, fault.undone, fault.healed_after = (event.t if start is None else start), None, None
 
     def _on_fault_undone(self, event: Event) -> None:
-        end = _number(event, "end")
+        end = number_of(event, "end")
         self._fault_of(event).undone = event.t if end is None else end
 
     def _on_fault_healed(self, event: Event) -> None:
-        self._fault_of(event).healed_after = _number(event, "seconds")
+        self._fault_of(event).healed_after = number_of(event, "seconds")
 
     def _on_expectation(self, event: Event) -> None:
         case = self._case_of(event)
         if case:
             case.expectations.append(
                 Expectation(
-                    _text(event, "watch"),
+                    text_of(event, "watch"),
                     self._text(event, "claim"),
-                    _number(event, "start"),
-                    _number(event, "end"),
-                    _verdict(event) or Verdict.INCONCLUSIVE,
+                    number_of(event, "start"),
+                    number_of(event, "end"),
+                    verdict_of(event) or Verdict.INCONCLUSIVE,
                     self._text(event, "reason"),
                 )
             )
@@ -210,14 +222,14 @@ class Builder:
     def _on_measurement(self, event: Event) -> None:
         case = self._case_of(event)
         if case:
-            value, limit = _value(event.get("value")), _value(event.get("limit"))
-            unit, verdict = _text(event, "unit"), _verdict(event)
+            value, limit = value_of(event.get("value")), value_of(event.get("limit"))
+            unit, verdict = text_of(event, "unit"), verdict_of(event)
             case.measurements.append(Measurement(self._text(event, "name"), value, unit, limit, verdict))
 
     def _on_wait(self, event: Event) -> None:
-        seconds = _number(event, "seconds") or 0.0
+        seconds = number_of(event, "seconds") or 0.0
         physics = event.get("physics") is True
-        what, case = self._text(event, "what"), _text(event, "case")
+        what, case = self._text(event, "what"), text_of(event, "case")
         self._site_of(event).waits.append(Wait(what, event.t, seconds, physics, case))
 
     def _on_evidence(self, event: Event) -> None:
@@ -225,12 +237,35 @@ class Builder:
         case = self._case_of(event)
         (case.exhibits if case else self._site_of(event).exhibits).append(exhibit)
 
+    def _on_capture(self, event: Event) -> None:
+        case = self._case_of(event)
+        if case is None:
+            return
+        start, end = number_of(event, "start"), number_of(event, "end")
+        size, packets, dropped = (whole_of(event, key) for key in ("size", "packets", "dropped"))
+        place, interface, file, sha256 = (text_of(event, key) for key in ("place", "interface", "file", "sha256"))
+        case.captures.append(
+            Captured(
+                event.t if start is None else start,
+                event.t if end is None else end,
+                place,
+                interface,
+                self._text(event, "expression"),
+                file,
+                sha256,
+                size,
+                packets,
+                dropped,
+                self._text(event, "reason"),
+            )
+        )
+
     def _on_diagnosis(self, event: Event) -> None:
         case = self._case_of(event)
         if case is None:
             return
         hops, notes = event.get("hops"), event.get("notes")
-        source, target, step, failing = (_text(event, key) for key in ("source", "target", "step", "failing"))
+        source, target, step, failing = (text_of(event, key) for key in ("source", "target", "step", "failing"))
         case.diagnoses.append(
             Diagnosed(
                 event.t,
@@ -241,7 +276,7 @@ class Builder:
                 failing,
                 self._text(event, "blame"),
                 self._text(event, "message"),
-                _text(event, "agreement"),
+                text_of(event, "agreement"),
                 event.get("conclusive") is True,
                 tuple(redact(str(note)) for note in notes) if isinstance(notes, list) else (),
             )
@@ -262,18 +297,18 @@ class Builder:
         return self.result.sites.setdefault(name, SiteRecord(name))
 
     def _site_of(self, event: Event) -> SiteRecord:
-        return self._site(_text(event, "site") or "(no site)")
+        return self._site(text_of(event, "site") or "(no site)")
 
     def _case_of(self, event: Event) -> Case | None:
-        return self._open.get((_text(event, "site"), _text(event, "case")))
+        return self._open.get((text_of(event, "site"), text_of(event, "case")))
 
     def _watch_of(self, event: Event) -> Watch | None:
-        case, name = self._case_of(event), _text(event, "watch")
+        case, name = self._case_of(event), text_of(event, "watch")
         return case.watches.setdefault(name, Watch(name)) if case else None
 
     def _fault_of(self, event: Event) -> FaultWindow:
-        name = _text(event, "fault")
-        key = _text(event, "id") or name
+        name = text_of(event, "fault")
+        key = text_of(event, "id") or name
         case = self._case_of(event)
         for faults in (owner.faults for owner in (case, self._site_of(event)) if owner):
             if key in faults:
@@ -285,7 +320,7 @@ class Builder:
         return home.setdefault(key, FaultWindow(key, name))
 
     def _text(self, event: Event, key: str) -> str:
-        text = _text(event, key)
+        text = text_of(event, key)
         if text not in self._texts:  # most samples repeat a text: each is redacted once
             self._texts[text] = redact(text)
         return self._texts[text]
@@ -300,30 +335,6 @@ def covered(spans: list[tuple[float, float]]) -> float:
     return total
 
 
-def _text(event: Event, key: str) -> str:
-    value = event.get(key)
-    return "" if value is None else str(value)
-
-
 def _hop(raw: dict[str, Any]) -> DiagnosedHop:
     name, status, detail, seen = (redact(str(raw.get(key) or "")) for key in ("hop", "status", "detail", "seen"))
     return DiagnosedHop(name, status, detail, seen)
-
-
-def _number(event: Event, key: str) -> float | None:
-    value = event.get(key)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}".rstrip("0").rstrip(".")
-    return "" if value is None else redact(str(value))
-
-
-def _verdict(event: Event) -> Verdict | None:
-    value = event.get("verdict")
-    try:
-        return None if value is None else Verdict(str(value))
-    except ValueError:
-        return Verdict.INCONCLUSIVE  # a verdict that is not known here is none

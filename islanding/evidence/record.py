@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from islanding.evidence.requirements import Requirement
+from islanding.evidence.said import Said
 from islanding.model import Topology, Verdict
 
 State = Literal["good", "bad", "unknown"]
@@ -74,8 +75,8 @@ class FaultWindow:
         if self.applied is None:
             return ""
         if self.undone is None:
-            return "was applied and not undone"
-        return "" if self.healed_after is not None else "was undone, but nothing says that it healed"
+            return Said("was applied and not undone")
+        return "" if self.healed_after is not None else Said("was undone, but nothing says that it healed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,33 @@ class Exhibit:
 
 
 @dataclass(frozen=True, slots=True)
+class Captured:
+    """A capture of packets: its file in the run's folder, or why there is none; numbers are None when not told."""
+
+    start: float
+    end: float
+    place: str
+    interface: str
+    expression: str
+    file: str
+    sha256: str
+    size: int | None
+    packets: int | None
+    dropped: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at the configuration found: its rule, the AWS object, what is wrong; `level` is lack or advice."""
+
+    rule: str
+    object: str
+    text: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosedHop:
     """A hop of an explained path: its status, what AWS's state says of it, and what packets said."""
 
@@ -186,6 +214,7 @@ class Case:
     expectations: list[Expectation] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     exhibits: list[Exhibit] = field(default_factory=list)
+    captures: list[Captured] = field(default_factory=list)
     diagnoses: list[Diagnosed] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)  # what went wrong with the site itself while it ran
@@ -221,6 +250,7 @@ class SiteRecord:
     waits: list[Wait] = field(default_factory=list)
     faults: dict[str, FaultWindow] = field(default_factory=dict)  # outside any case
     exhibits: list[Exhibit] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     total: float = 0.0
     physics: float = 0.0
@@ -249,17 +279,22 @@ class RunResult:
     run: str = ""
     target: str = ""
     revision: str = ""
+    clean: bool | None = None  # False: the code was changed since `revision`; None: not told
     started_wall: str = ""
     ended_wall: str = ""
     seconds: float = 0.0
     physics: float = 0.0
     site_names: tuple[str, ...] = ()
     parts: Any = None
+    hashes: Any = None  # SHA-256 of what the parts are made of, by name
     host: Any = None
+    clock: Any = None  # who keeps the time of that computer, and how far it may be off
+    inputs: Any = None  # SHA-256 of what the run was given, by its name in inputs/
     sites: dict[str, SiteRecord] = field(default_factory=dict)
     rows: tuple[RequirementRow, ...] = ()
     finished: bool = False
     damaged_lines: int = 0
+    chain_problems: tuple[str, ...] = ()  # what the journal's hashes say is wrong with it
     problems: list[str] = field(default_factory=list)  # why the run as a whole cannot count as passed
     warnings: list[str] = field(default_factory=list)
     exit_code: int = 2
@@ -272,5 +307,5 @@ class RunResult:
 
     @property
     def complete(self) -> bool:
-        """True when the journal is whole and says that the run ended."""
-        return self.finished and not self.damaged_lines
+        """True when the journal is whole, holds together and says that the run ended."""
+        return self.finished and not self.damaged_lines and not self.chain_problems

@@ -18,12 +18,13 @@ _ROW = re.compile(r"[A-Z]-\d\d")
 
 @dataclass(frozen=True)
 class Requirement:
-    """One row: its id (`O-07`), its area's letter and title, and its text."""
+    """One row: its id (`O-07`), its area's letter and title, its text, and why no case was ever written for it."""
 
     id: str
     area: str
     area_title: str
     text: str
+    uncovered: str = ""
 
 
 def load_requirements(path: Path | None = None) -> tuple[Requirement, ...]:
@@ -46,9 +47,11 @@ def load_requirements(path: Path | None = None) -> tuple[Requirement, ...]:
 def _area(path: Path, area: Any, body: Any) -> list[Requirement]:
     if not isinstance(area, str) or not _AREA.fullmatch(area):
         raise SetupError(f"{path}: area {area!r} is not one capital letter", "Areas are named O, C, V, ...")
-    if not isinstance(body, dict) or set(body) != {"title", "rows"}:
+    if not isinstance(body, dict) or set(body) - {"uncovered"} != {"title", "rows"}:
         keys = sorted(map(str, body)) if isinstance(body, dict) else body
-        raise SetupError(f"{path}: area {area} has {keys!r}", "An area has exactly the keys `title` and `rows`.")
+        raise SetupError(
+            f"{path}: area {area} has {keys!r}", "An area has the keys `title`, `rows` and, if need be, `uncovered`."
+        )
     title, rows = body["title"], body["rows"]
     if not isinstance(title, str) or not title.strip():
         raise SetupError(f"{path}: area {area} has no title", "Give it a text.")
@@ -59,7 +62,18 @@ def _area(path: Path, area: Any, body: Any) -> list[Requirement]:
             raise SetupError(f"{path}: area {area} has a row {key!r}", f"Rows of area {area} are named {area}-01, ...")
         if not isinstance(text, str) or not text.strip():
             raise SetupError(f"{path}: row {key} has no text", "Say in one sentence what is shown.")
-    return [Requirement(key, area, title.strip(), text.strip()) for key, text in rows.items()]
+    why = _uncovered(path, area, body.get("uncovered", {}), rows)
+    return [Requirement(key, area, title.strip(), text.strip(), why.get(key, "")) for key, text in rows.items()]
+
+
+def _uncovered(path: Path, area: str, given: Any, rows: dict[str, Any]) -> dict[str, str]:
+    """Why rows have no case, by row: one text for all rows of the area, or a text for each of some."""
+    why = dict.fromkeys(rows, given) if isinstance(given, str) else given
+    if not isinstance(why, dict) or not all(isinstance(text, str) and text.strip() for text in why.values()):
+        raise SetupError(f"{path}: area {area}: `uncovered` is no text", "Write a text, or a text for each row.")
+    if unknown := sorted(map(str, set(why) - set(rows))):
+        raise SetupError(f"{path}: area {area}: `uncovered` names {', '.join(unknown)}", "Name rows of this area.")
+    return {row: text.strip() for row, text in why.items()}
 
 
 class _StrictLoader(yaml.SafeLoader):

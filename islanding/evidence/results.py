@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from islanding.chain import inspect, read_lines
 from islanding.errors import ExitCode, SetupError
 from islanding.evidence.builder import Builder
 from islanding.evidence.record import Case, FaultWindow, RequirementRow, RunResult
 from islanding.evidence.requirements import Requirement, load_requirements
-from islanding.journal import Event, parse
+from islanding.evidence.said import Said
+from islanding.journal import VERSION, Event, parse, version_of
 from islanding.model import Verdict
 
 JOURNAL = "journal.jsonl"
@@ -36,22 +38,34 @@ def load_result(path: Path, requirements: Sequence[Requirement] | None = None, *
     events: list[Event] = []
     damaged = 0
     try:
-        with journal.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                event = parse(line)
-                if event is not None and _is_sound(event):
-                    events.append(event)
-                elif line.strip():
-                    damaged += 1
-    except OSError as error:
-        raise SetupError(
-            f"{journal}: cannot be read: {error.strerror}", f"Name the folder of a run: it holds {JOURNAL}."
-        ) from error
+        lines = read_lines(journal)
+    except SetupError as error:
+        raise SetupError(error.what, f"Name the folder of a run: it holds {JOURNAL}.") from error
+    for raw in lines:
+        line = raw.decode(errors="replace")  # what is no UTF-8 is shown as such, and does not hide the rest
+        event = parse(line)
+        if event is not None and _is_sound(event):
+            events.append(event)
+        elif line.strip():
+            damaged += 1
+            _refuse_newer(journal, line, first=not events)
     if not events:
         raise SetupError(f"{journal}: holds no event of a run", f"Name the folder of a run: it holds {JOURNAL}.")
-    result = evaluate(events, requirements, damaged_lines=damaged, closing=closing)
+    result = evaluate(
+        events, requirements, damaged_lines=damaged, chain_problems=inspect(lines).problems, closing=closing
+    )
     result.folder = journal.parent
     return result
+
+
+def _refuse_newer(journal: Path, line: str, *, first: bool) -> None:
+    """What a newer islanding wrote may mean anything: it is not guessed at. In the middle it is a damaged line."""
+    if first and (version := version_of(line)) > VERSION:
+        raise SetupError(
+            f"{journal}: was written by a newer islanding: its journal has version {version}, this one reads up to "
+            f"{VERSION}",
+            "Read it with the islanding that wrote it, or a later one.",
+        )
 
 
 def _is_sound(event: Event) -> bool:
@@ -65,15 +79,20 @@ def evaluate(
     requirements: Sequence[Requirement] | None = None,
     *,
     damaged_lines: int = 0,
+    chain_problems: Sequence[str] = (),
     closing: bool = False,
 ) -> RunResult:
-    """The result that the events of a journal lead to; `damaged_lines` is how many lines could not be read."""
+    """The result that the events of a journal lead to.
+
+    `damaged_lines` is how many lines could not be read, `chain_problems` what its chain of hashes says is wrong.
+    """
     rows = load_requirements() if requirements is None else tuple(requirements)
     builder = Builder()
     for event in events:
         builder.feed(event)
     result = builder.close()
     result.damaged_lines = damaged_lines
+    result.chain_problems = tuple(chain_problems)
     recorded = result.exit_code if result.finished else 0
     result.finished = result.finished or closing
     for case in result.cases:
@@ -82,10 +101,17 @@ def evaluate(
     known = {row.id for row in rows}
     for case in result.cases:
         for row_id in sorted(set(case.requirements) - known):
-            result.warnings.append(f"case {case.id} at {case.site} names {row_id}, which is not in the table")
+            result.warnings.append(
+                Said(
+                    "case %(case)s at %(site)s names %(row)s, which is not in the table",
+                    case=case.id,
+                    site=case.site,
+                    row=row_id,
+                )
+            )
     result.problems = _problems(result)
     if recorded and recorded not in tuple(ExitCode):
-        result.problems.append(f"the run was broken off (exit code {recorded})")
+        result.problems.append(Said("the run was broken off (exit code %(code)s)", code=recorded))
     result.exit_code = _exit_code(result, recorded)
     result.verdict = _run_verdict(result)
     return result
@@ -101,11 +127,13 @@ def _hold_to_its_evidence(case: Case) -> None:
         for found, claim, reason in checks:
             if found is verdict:
                 case.verdict = verdict
-                case.reason = f"reported as pass, but: {claim.strip()}: {reason}"
+                case.reason = Said("reported as pass, but: %(claim)s: %(reason)s", claim=claim.strip(), reason=reason)
                 return
     if case.troubles:
         case.verdict = Verdict.INCONCLUSIVE
-        case.reason = f"reported as pass, but the site itself failed meanwhile: {'; '.join(case.troubles)}"
+        case.reason = Said(
+            "reported as pass, but the site itself failed meanwhile: %(troubles)s", troubles="; ".join(case.troubles)
+        )
 
 
 def requirement_table(requirements: Sequence[Requirement], cases: Sequence[Case]) -> tuple[RequirementRow, ...]:
@@ -114,7 +142,10 @@ def requirement_table(requirements: Sequence[Requirement], cases: Sequence[Case]
     for requirement in requirements:
         naming = tuple(case for case in cases if requirement.id in case.requirements)
         if not naming:
-            table.append(RequirementRow(requirement, Verdict.NOT_COVERED, "no case names it", ()))
+            why = Said("no case of this run names it")
+            if requirement.uncovered:
+                why = Said("no case of this run names it; %(why)s", why=requirement.uncovered)
+            table.append(RequirementRow(requirement, Verdict.NOT_COVERED, why, ()))
             continue
         verdict = next(v for v in _WORST if any(case.verdict is v for case in naming))
         reasons = [f"{c.site}, {c.id}: {c.reason or 'no reason was given'}" for c in naming if c.verdict is verdict]
@@ -124,21 +155,27 @@ def requirement_table(requirements: Sequence[Requirement], cases: Sequence[Case]
 
 
 def _problems(result: RunResult) -> list[str]:
-    found = []
+    found: list[str] = []
     if not result.finished:
-        found.append("incomplete: the journal ends before the run did")
+        found.append(Said("incomplete: the journal ends before the run did"))
     if result.damaged_lines:
-        lines = "line" if result.damaged_lines == 1 else "lines"
-        found.append(f"incomplete: {result.damaged_lines} {lines} of the journal cannot be read")
+        number = result.damaged_lines
+        one = Said("incomplete: 1 line of the journal cannot be read")
+        found.append(
+            one if number == 1 else Said("incomplete: %(number)s lines of the journal cannot be read", number=number)
+        )
+    found += [Said("incomplete: the journal does not hold: %(problem)s", problem=one) for one in result.chain_problems]
     for site in result.sites.values():
         if site.failed:
-            found.append(f"{site.name} did not come up: {site.failed}")
+            found.append(Said("%(site)s did not come up: %(reason)s", site=site.name, reason=site.failed))
         elif not site.cases and site.ready_after is None and site.name in result.site_names:
-            found.append(f"{site.name} was to be shown, but nothing of it is in the journal")
-        found += [f"{site.name} itself failed: {reason}" for reason in site.troubles]
-    found += [f"{where}: fault {fault.name} ({fault.id}) {fault.trouble}" for where, fault in left(result)]
+            found.append(Said("%(site)s was to be shown, but nothing of it is in the journal", site=site.name))
+        found += [Said("%(site)s itself failed: %(reason)s", site=site.name, reason=r) for r in site.troubles]
+    for where, fault in left(result):
+        named = {"site": where, "fault": fault.name, "id": fault.id, "trouble": fault.trouble}
+        found.append(Said("%(site)s: fault %(fault)s (%(id)s) %(trouble)s", **named))
     if not result.cases:
-        found.append("no case ran")
+        found.append(Said("no case ran"))
     return found
 
 

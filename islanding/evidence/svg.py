@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 from markupsafe import Markup, escape
@@ -45,10 +46,22 @@ def drawing(pieces: Iterable[Markup], width: float, height: float, class_: str, 
     )
 
 
+def cells_of(text: str) -> int:
+    """How many characters' widths `text` takes: East Asian wide ones take two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
 def shorten(text: str, width: float, character: float = CHARACTER) -> str:
     """`text`, cut with an ellipsis so that it fits `width` pixels; empty when nothing fits."""
     room = int(width / character)
-    return text if len(text) <= room else text[: room - 1] + "…" if room >= 4 else ""
+    if cells_of(text) <= room:
+        return text
+    if room < 4:
+        return ""
+    kept = text[:room]
+    while cells_of(kept) > room - 1:
+        kept = kept[:-1]
+    return kept + "…"
 
 
 def _value(value: str | float) -> Markup:

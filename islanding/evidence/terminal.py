@@ -16,15 +16,17 @@ from rich.table import Table
 from rich.text import Text
 
 from islanding.evidence.clean import clean, clip
-from islanding.evidence.html import TARGETS, seconds
 from islanding.evidence.live import STYLES, LiveState
 from islanding.evidence.record import Case, RunResult
 from islanding.evidence.results import counts, not_covered, slowest
+from islanding.evidence.wording import ENGLISH
 from islanding.journal import Event, parse
 from islanding.model import Verdict
+from islanding.paths import CAPTURES
 
+seconds = ENGLISH.seconds
 _POLL = 0.1  # seconds between two looks at the journal
-_KEPT = ("logs", "captures")  # folders of a run in which to look when it did not pass
+_KEPT = ("logs", CAPTURES)  # folders of a run in which to look when it did not pass
 
 
 class Tail:
@@ -110,7 +112,7 @@ def _show(tail: Tail, state: LiveState, console: Console, stop: Callable[[], boo
 
 def summary(result: RunResult, console: Console, report: Path | None = None) -> None:
     """Print the end of a run: requirement table, what went wrong and where to look, slowest things, time, report."""
-    label, sentence = TARGETS.get(result.target, (result.target or "unknown target", ""))
+    label, sentence = ENGLISH.target(result.target)
     console.print()
     console.print(_requirements(result))
     for text in not_covered(result):

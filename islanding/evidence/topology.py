@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from islanding.evidence.svg import drawing, group, tag, words
+from islanding.evidence.wording import ENGLISH, Language
 from islanding.model import Figure, Topology, Wire
 
 _LINE = 13.0  # pixels from one line of a label to the next
@@ -89,15 +90,15 @@ def _caption(wire: Wire | None) -> list[str]:
     return [text for text in (session, wire.label if wire.label not in (wire.session, session) else "") if text]
 
 
-def draw(topology: Topology, site: str) -> Markup:
-    """The topology for wide and for narrow pages; empty when the site has none."""
+def draw(topology: Topology, site: str, language: Language = ENGLISH, *, paper: bool = False) -> Markup:
+    """The topology for wide and for narrow pages (`paper` is wide); empty when the site has none."""
     if not topology.figures:
         return Markup("")
-    wide = _draw(topology, layout(topology, most=1080), "topology wide", site)
-    return wide + _draw(topology, layout(topology, most=350), "topology narrow", site)
+    wide = _draw(topology, layout(topology, most=1080), "topology wide", site, language)
+    return wide if paper else wide + _draw(topology, layout(topology, most=340), "topology narrow", site, language)
 
 
-def _draw(topology: Topology, plan: Layout, class_: str, site: str) -> Markup:
+def _draw(topology: Topology, plan: Layout, class_: str, site: str, language: Language) -> Markup:
     wires, captions = [], []
     for wire in topology.wires:
         a, b = plan.boxes.get(wire.a), plan.boxes.get(wire.b)
@@ -115,9 +116,11 @@ def _draw(topology: Topology, plan: Layout, class_: str, site: str) -> Markup:
             across = 4 + 12 * (number - len(lines) / 2 + 0.5)
             class_name = "caption session" if number == 0 and wire.session else "caption"
             captions.append(words(x, y + (above if abs(a.y - b.y) < 1 else across), line, class_name, "middle"))
-    boxes = [_box(box) for box in plan.boxes.values()]
+    kinds = kind_words(language)
+    boxes = [_box(box, kinds) for box in plan.boxes.values()]
     pieces = [group(wires, "wires"), *boxes, group(captions, "captions")]
-    return drawing(pieces, plan.width, plan.height, class_, f"Topology of {site}", describe(topology))
+    title = language.gettext("Topology of %(site)s", site=site)
+    return drawing(pieces, plan.width, plan.height, class_, title, describe(topology, language))
 
 
 def _aside(topology: Topology, wire: Wire, a: Box, b: Box) -> tuple[float, float]:
@@ -140,21 +143,38 @@ def _middle(a: Box, b: Box) -> tuple[float, float]:
     return (x1 + x2) / 2, (y1 + y2) / 2
 
 
-def _box(box: Box) -> Markup:
+def kind_words(language: Language) -> dict[str, str]:
+    """The word for each kind of figure."""
+    return {
+        "region": language.gettext("Region"),
+        "router": language.gettext("router"),
+        "outpost": language.gettext("Outpost"),
+        "machine": language.gettext("machine"),
+        "desk": language.gettext("desk"),
+        "service": language.gettext("service"),
+    }
+
+
+def _box(box: Box, kinds: dict[str, str]) -> Markup:
     x, y = box.x - box.width / 2, box.y - box.height / 2
     kind = box.figure.kind
     radius = {"region": 16.0, "service": box.height / 2, "router": 10.0, "desk": 2.0}.get(kind, 5.0)
     pieces = [tag("rect", x=x, y=y, width=box.width, height=box.height, rx=radius, class_="box")]
-    pieces.append(words(box.x, y + 15, kind.upper(), "kind", "middle"))
+    pieces.append(words(box.x, y + 15, kinds.get(kind, kind).upper(), "kind", "middle"))
     pieces += [words(box.x, y + 17 + _LINE * (n + 1) - 1, line, "name", "middle") for n, line in enumerate(box.lines)]
     return group(pieces, f"figure {kind}")
 
 
-def describe(topology: Topology) -> str:
+def describe(topology: Topology, language: Language = ENGLISH) -> str:
     """The drawing in words: the figures, then which are joined and by which session."""
     labels = {figure.name: figure.label or figure.name for figure in topology.figures}
-    wires = [
-        f"{labels.get(w.a, w.a)} to {labels.get(w.b, w.b)}" + (f" ({', '.join(_caption(w))})" if _caption(w) else "")
-        for w in topology.wires
-    ]
-    return f"Figures: {', '.join(labels.values())}. Wires: {'; '.join(wires) or 'none'}."
+    wires = []
+    for wire in topology.wires:
+        ends = {"a": labels.get(wire.a, wire.a), "b": labels.get(wire.b, wire.b)}
+        said = ", ".join(_caption(wire))
+        wires.append(language.gettext("%(a)s to %(b)s", **ends) + (f" ({said})" if said else ""))
+    return language.gettext(
+        "Figures: %(figures)s. Wires: %(wires)s.",
+        figures=language.joined(labels.values()),
+        wires="; ".join(wires) or language.gettext("none"),
+    )

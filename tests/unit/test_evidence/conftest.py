@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from islanding.chain import sealed
 from islanding.journal import EVENT_TYPES, VERSION
 
 EPOCH = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -31,7 +32,9 @@ class Writer:
     def save(self) -> Path:
         self.rows.sort(key=lambda row: row[0])
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("".join(json.dumps(row) + "\n" for _, row in self.rows))
+        self.path.write_bytes(
+            b"".join(line + b"\n" for line in sealed([json.dumps(row).encode() for _, row in self.rows]))
+        )
         return self.path
 
     def start(self, *sites: str, target: str = "lab") -> None:

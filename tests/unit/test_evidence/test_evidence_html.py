@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from islanding.evidence.bundle import latest_run, write_reports
-from islanding.evidence.html import pairs, render_html, seconds
+from islanding.evidence.bundle import WRITERS, latest_run, write_reports
+from islanding.evidence.html import render_html
 from islanding.evidence.record import Case, Stretch
 from islanding.evidence.results import evaluate, load_result
+from islanding.evidence.shown import pairs
 from islanding.evidence.timeline import MAX_CELLS, cells, describe, ticks
 from islanding.evidence.topology import layout
+from islanding.evidence.wording import ENGLISH
 from islanding.model import Topology
 from tests.unit.test_evidence.conftest import ZERO, Writer, topology
 
@@ -109,7 +111,8 @@ def test_the_report_says_all(html: str) -> None:
         "Lab. Real parts on one Linux machine",
         "aws-iam-authenticator 0.6.13",
         "3f9c2d1",
-        "50 rows: O-08, O-11, O-12; C-01…C-17",
+        "50 rows",
+        "O-08, O-11, O-12; C-01…C-17",
         "C-17 VPC DNS attributes",
         "Outpost network",
         "service link",
@@ -159,11 +162,11 @@ def test_many_samples_render_in_seconds(writer: Writer) -> None:
     writer.watch("s", "c", "flapping", start=1, end=2501, interval=0.1, sample=flap)
     writer.watch("s", "c", "steady", start=1, end=2501, interval=0.1, sample=once)
     path = writer.save()
-    began = time.perf_counter()
+    began = time.process_time()  # of our own: what else the machine does is not measured
 
     html = render_html(load_result(path))
 
-    assert time.perf_counter() - began < 8.0
+    assert time.process_time() - began < 8.0
     assert len(html) < 600_000
     assert html.count("<title>LOST</title>") == 2
 
@@ -195,7 +198,7 @@ def test_the_timeline_is_told_in_words(run_folder: Path) -> None:
     said = describe(case)
 
     assert said.startswith("Fault service-link-bgp-shut applied at +0.0 s, undone at +40.1 s.")
-    assert "kubectl as X.509 operator: ALLOWED from -6.0 to +49.1 s." in said
+    assert "kubectl as X.509 operator: ALLOWED from -6.0 s to +49.1 s." in said
 
 
 @pytest.mark.parametrize("most", [350.0, 1080.0])
@@ -245,7 +248,7 @@ def test_reports_are_made_again_from_the_journal(writer: Writer) -> None:
     again = write_reports(folder)
 
     assert (again.html.read_bytes(), again.junit.read_bytes()) == before
-    assert sorted(path.name for path in folder.iterdir()) == ["journal.jsonl", "junit.xml", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["journal.jsonl", *(name for name, _ in WRITERS)])
     assert latest_run(folder.parent) == folder
 
 
@@ -254,7 +257,7 @@ def test_reports_are_made_again_from_the_journal(writer: Writer) -> None:
 )
 def test_durations_read_as_people_say_them(value: float | None, said: str) -> None:
     """Seconds, minutes and hours."""
-    assert seconds(value) == said
+    assert said == ENGLISH.seconds(value)
 
 
 def test_parts_of_any_shape_are_told() -> None:

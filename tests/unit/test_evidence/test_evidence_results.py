@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from islanding.errors import SetupError
 from islanding.evidence.builder import covered
 from islanding.evidence.record import Observation, RunResult
 from islanding.evidence.requirements import load_requirements
-from islanding.evidence.results import evaluate, load_result, not_covered, slowest
+from islanding.evidence.results import evaluate, load_result, not_covered, requirement_table, slowest
 from islanding.evidence.samples import clipped, messages, state_of, stretches
 from islanding.journal import parse
 from islanding.model import Verdict
+from islanding.paths import content_dir
 from tests.unit.test_evidence.conftest import UNAUTHORIZED, ZERO, Writer
 
 SITE, CASE = "outpost-local", "test_case"
@@ -129,7 +131,10 @@ def test_a_line_that_cannot_be_read_spoils_the_run(writer: Writer) -> None:
     result = load_result(path)
 
     assert (result.damaged_lines, result.exit_code) == (2, 2)
-    assert result.problems == ["incomplete: 2 lines of the journal cannot be read"]
+    assert result.problems == [
+        "incomplete: 2 lines of the journal cannot be read",
+        "incomplete: the journal does not hold: lines 4 to 5 were added",
+    ]
 
 
 @pytest.mark.parametrize(("kind", "verdict"), [("expectation", "fail"), ("measurement", "inconclusive")])
@@ -385,6 +390,9 @@ def test_the_table_holds_all_rows() -> None:
         ("oo: {title: t, rows: {O-01: x}}", "'oo'"),
         ("O: {title: '', rows: {O-01: x}}", "no title"),
         ("O: {title: t, rows: []}", "no rows"),
+        ("O: {title: t, rows: {O-01: x}, uncovered: 1}", "`uncovered` is no text"),
+        ("O: {title: t, rows: {O-01: x}, uncovered: {O-01: ''}}", "`uncovered` is no text"),
+        ("O: {title: t, rows: {O-01: x}, uncovered: {O-02: why}}", "`uncovered` names O-02"),
         ("O: [", "not valid YAML"),
     ],
 )
@@ -395,3 +403,20 @@ def test_each_mistake_in_the_table_is_named(tmp_path: Path, text: str, said: str
 
     with pytest.raises(SetupError, match=said):
         load_requirements(path)
+
+
+def test_a_row_without_a_case_says_why(tmp_path: Path) -> None:
+    """What was not covered in this run is said, and where no case was ever written, why: for an area or a row."""
+    path = tmp_path / "requirements.yaml"
+    path.write_text("O: {title: t, rows: {O-01: x}}\nV: {title: t, rows: {V-01: x}, uncovered: no such site}\n")
+    reasons = [row.reason for row in requirement_table(load_requirements(path), ())]
+    assert reasons == ["no case of this run names it", "no case of this run names it; no such site"]
+
+
+def test_rows_of_the_table_have_cases_or_say_why_not() -> None:
+    """A row that no case and no experiment names says why; one that says why has none."""
+    sources = [*content_dir("suites").rglob("*.py"), *content_dir("experiments").rglob("*.yaml")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    rows = load_requirements()
+    named = {row.id for row in rows if re.search(rf"\b{row.id}\b", text)}
+    assert {row.id for row in rows if not row.uncovered} == named
