@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup venv test lint types conformance bench killsweep lock clean
+.PHONY: help setup venv test lint types conformance bench killsweep tamper oscal lock clean
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -24,7 +24,13 @@ conformance: setup ## Bring the sites up, run suites and experiments, write the 
 	$(BIN)/islanding run $(ARGS)
 
 test: setup lint types ## All of the harness's own tests: lint, types, import rules, unit and lab tests
+	@requirements/debian.sh
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n auto tests/unit
+	$(BIN)/python -m pytest tests/lab
+endif
 
 lint: venv ## Style and import rules
 	$(BIN)/ruff check .
@@ -37,14 +43,22 @@ types: venv ## Types
 bench: setup ## Print the figures of docs/performance.md, as ratios from one run
 	$(BIN)/python -m benchmarks $(ARGS)
 
-killsweep: setup ## Kill runs 1,000 times, look for what they leave, write docs/reliability.md
+killsweep: setup ## Kill runs 1,000 times, look for what they leave, write docs/reliability.md (ARGS="--keep FILE": in several sittings)
 	$(BIN)/python -m tests.killsweep --report docs/reliability.md $(ARGS)
+
+tamper: venv ## Tamper with bundles of evidence 10,000 times, and at every byte in turn
+	$(BIN)/python -m tests.tamper --every-byte $(ARGS)
+
+oscal: venv ## Validate OSCAL files by compliance-trestle (ARGS: runs' folders; without them a run made up)
+	@python=$$(PYTHON=$(abspath $(BIN)/python) requirements/oscal.sh) && $(BIN)/python -m tests.oscal "$$python" $(ARGS)
 
 lock: venv ## Lock the newest packages that pyproject.toml allows
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header requirements/oscal.in -o requirements/oscal.lock
 
 clean: ## Remove what was made in the checkout (parts stay in the user's cache folder)
 	rm -rf .venv .tox build dist htmlcov .coverage .coverage.* *.egg-info

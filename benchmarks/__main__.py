@@ -133,9 +133,16 @@ containerd fetches one. *By skopeo* is the whole image, which skopeo hashes and 
 is the same command without any network, and takes about as long. So the first row measures the path, the second one
 skopeo.
 
+*Journal append* is one sample, redacted, chained and written under the file's lock; the *plain write* is the same line
+as JSON, without any of these.
+
 *Undo log append* is one line of the log written and on disk (fsync). *Healed by the watchdog* is from SIGKILL of a
 process that holds a fault until the undo log says that the fault is undone, at a site whose router is a file: the time
 is the watchdog's own, not a router's.
+
+*History of 10,000 runs* are the questions that `islanding history`, `diff` and `metrics` ask, put to a file of 10,000
+runs of 32 cases, 30 requirement rows and 60 figures each, with a change of the parts every 50 runs: the query alone, as
+the command's own start takes longer. The page cache is warm.
 
 Every figure is a median; the notes give the smallest, the largest and the rounds. The time that an empty program takes
 (*noise*) is measured before and after everything: where its largest is many times its median, or both differ much, the

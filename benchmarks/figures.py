@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from benchmarks import healing, plane, throwaway
+from benchmarks import healing, history, plane, recording, report, throwaway
 from benchmarks.figure import Figure, Say, load
 from islanding import journal, sites
 from islanding.journal import Event
@@ -164,6 +164,9 @@ GROUPS: dict[str, Callable[[int, Path, Say], list[Figure]]] = {
     "calls": plane.call_figures,
     "pull": plane.pull_figures,
     "healing": healing.healing_figures,
+    "history": history.history_figures,
+    "journal": recording.journal_figures,
+    "report": report.report_figures,
 }
 
 

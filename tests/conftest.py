@@ -38,6 +38,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     for name in [name for name in os.environ if name.startswith(("AWS_", "ISLANDING_DEBUG"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ISLANDING_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("ISLANDING_HISTORY", str(tmp_path / "history.sqlite"))
     if LAB not in request.path.parents:
         monkeypatch.setenv("ISLANDING_CACHE", str(tmp_path / "cache"))
     return tmp_path

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from islanding.casebook import book_of
 from islanding.chaos.run import case_id, run_experiment
 from islanding.chaos.schema import Experiment, load_experiment
 from islanding.chaos.verdict import Outcome
@@ -37,8 +38,6 @@ class ExperimentCase(pytest.Item):
 
     def runtest(self) -> None:
         """Run it; raises as its verdict demands."""
-        from islanding.plugin import book_of
-
         book = book_of(self.config)
         site = book.running(book.site_of(self))
         journal = book.journal(self)

@@ -37,7 +37,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lab": ("islanding.cli.lab:lab_group", "Bring a site up in the lab, look round in it, take it down."),
     "target": ("islanding.cli.target:target_group", "Check, adopt, provision or delete a site on AWS."),
     "sweep": ("islanding.cli.target:sweep_command", "Delete what was provisioned on AWS and left behind, by its tags."),
-    "report": ("islanding.cli.report:report_command", "Make the report of a run again from its journal."),
+    "report": (
+        "islanding.cli.report:report_command",
+        "Make a run's reports again, and its evidence as a signed bundle.",
+    ),
+    "verify": (
+        "islanding.cli.verify:verify_command",
+        "Check a bundle of evidence: signature, files, journal; offline.",
+    ),
+    "controls": ("islanding.cli.controls:controls_command", "List which requirement counts towards which control."),
+    "history": ("islanding.cli.history:history_group", "List the runs so far; what flips, what drifts, what is kept."),
+    "diff": ("islanding.cli.diff:diff_command", "Say what changed from one run to another."),
+    "metrics": ("islanding.cli.metrics:metrics_command", "Tell the newest run and the last good ones as metrics."),
+    "evidence": ("islanding.cli.evidence:evidence_group", "Hand a run's evidence to a system that collects it."),
+    "schedule": ("islanding.cli.schedule:schedule_group", "Write and check what starts runs on a schedule."),
+    "notify": ("islanding.cli.notify:notify_command", "Tell by webhook, mail or SNS how a run ended."),
     "explain": ("islanding.cli.explain:explain_command", "Say what a pasted error text means and what to check."),
     "fault": ("islanding.cli.fault:fault_group", "Show what a fault would do, and do nothing."),
     "confirm": ("islanding.cli.fault:confirm_command", "Confirm a fault on a production site, as a second person."),
@@ -63,6 +77,8 @@ Exit codes:
   1    a check failed
   2    inconclusive: a verdict could not be reached
   3    set-up: this machine, a file or the command line is not as it must be
+  4    busy: another run of the same schedule or site is under way; nothing was run
+  5    overdue: a scheduled run that was due has not been (schedule status)
   130  interrupted by Ctrl-C
 
 Set ISLANDING_DEBUG=1 to see the traceback behind an error message.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,20 +28,30 @@ class Adopted:
 
 
 class AccountRun(Run):
-    """One run at sites of real accounts; `confs` by the names of the reference sites that they are like."""
+    """One run at sites of real accounts; `confs` and their `files` by the reference sites that they are like."""
 
     target = "aws"
     owns_its_sites = False
 
-    def __init__(self, folder: Path, sites: Sequence[SiteRun], confs: dict[str, AccountConf]) -> None:
+    def __init__(
+        self, folder: Path, sites: Sequence[SiteRun], confs: dict[str, AccountConf], files: dict[str, Path]
+    ) -> None:
         super().__init__(folder, sites)
         self._confs = confs
+        self._files = files
 
     def _swept(self) -> Sequence[object]:
         return ()
 
     def _runs_on(self) -> dict[str, Any]:
         return {"parts": {}, "hashes": {}}
+
+    def _site_files(self) -> dict[str, list[Path]]:
+        given = {f"{site}/account": [path] for site, path in self._files.items()}
+        return {**super()._site_files(), **given}
+
+    def environment(self) -> dict[str, str]:
+        return dict(os.environ)  # the account is the user's own
 
     def _up(self, site: str, journal: Journal) -> RunningSite:
         conf = self._confs[site]

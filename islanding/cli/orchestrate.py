@@ -6,26 +6,24 @@ Sites come up one after the other, since coming up is what fills the cores; once
 
 from __future__ import annotations
 
-import os
-import platform
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from islanding import __version__
+from islanding import __version__, clock, siteconf
+from islanding.cli import inputs
 from islanding.errors import IslandingError
 from islanding.faults.heal import heal
 from islanding.journal import Journal
 from islanding.lab import cgroups, launch, parts, registry
 from islanding.paths import content_dir
 from islanding.process import dying_with_parent
-from islanding.process import run as run_command
 from islanding.runs import JOURNAL
 
 _STOP_TIMEOUT = 90.0  # seconds for a case to undo its faults after it was told to stop
@@ -42,14 +40,15 @@ class SiteRun:
 
     def command(self, site_file: Path, folder: Path) -> list[str]:
         """The pytest command for this site."""
+        pytest = [sys.executable, "-m", "pytest", "--no-header", "-rA", "--color=no", "--islanding-run", str(folder)]
+        return [*pytest, *self.arguments(str(site_file))]
+
+    def arguments(self, site: str) -> list[str]:
+        """Which cases pytest is to take, of a site by its file or its name."""
         chosen = ["-k", self.expression] if self.expression else []
         rows = [argument for row in self.rows for argument in ("--islanding-requirement", row)]
-        return [
-            sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-rA", "--color=no",
-            "--islanding-site", str(site_file), "--islanding-run", str(folder), *chosen, *rows,
-            "--alluredir", str(folder / "allure"),
-            str(content_dir("suites")), str(content_dir("experiments")),
-        ]  # fmt: skip
+        where = [str(content_dir("suites")), str(content_dir("experiments"))]
+        return ["-p", "no:cacheprovider", "--islanding-site", site, *chosen, *rows, *where]
 
 
 class RunningSite(Protocol):
@@ -105,21 +104,18 @@ class Run:
     def _started(self) -> None:
         swept = self._swept()
         healed = heal()
+        code = inputs.revision()
         self.journal.append(
             "run-started",
             run=self.folder.name,
             target=self.target,
             sites=[s.site for s in self.sites],
-            revision=_revision(),
+            revision=str(code),
+            clean=code.clean,
             **self._runs_on(),
-            host={
-                "kernel": platform.release(),
-                "machine": platform.machine(),
-                "cores": os.cpu_count(),
-                "cgroup": cgroups.version(),
-                "python": platform.python_version(),
-                "islanding": __version__,
-            },
+            host={**inputs.host(), "cgroup": cgroups.version(), "islanding": __version__},
+            clock=clock.look().data(),
+            inputs=inputs.collect(self.folder, self._site_files(), self._options()),
         )
         for lab in swept:
             self.journal.append("warning", text=f"swept up after dead lab {lab}")
@@ -134,6 +130,14 @@ class Run:
         """Versions and hashes of the parts that the sites are made of."""
         found = parts.find()
         return {"parts": found.versions, "hashes": found.hashes}
+
+    def _site_files(self) -> dict[str, list[Path]]:
+        """The files of each site, as they are when the run begins."""
+        return {each.site: inputs.site_files(siteconf.find(each.site)) for each in self.sites}
+
+    def _options(self) -> dict[str, Any]:
+        """What was asked of this run."""
+        return {"target": self.target, "sites": [asdict(each) for each in self.sites]}
 
     def _site(self, wanted: SiteRun) -> None:
         journal = self.journal.bind(site=wanted.site)
@@ -162,6 +166,10 @@ class Run:
             tied=True,
         )
 
+    def environment(self) -> dict[str, str]:
+        """What the processes of the cases are given."""
+        return launch.environment()
+
     def _cases(self, wanted: SiteRun, lab: RunningSite, journal: Journal) -> None:
         log = self.folder / "logs" / wanted.site / "pytest.log"
         with log.open("wb") as output:
@@ -171,6 +179,7 @@ class Run:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches it as one SIGTERM, not twice
+                env=self.environment(),
             )
         self._processes.add(process)
         if self._stop.is_set():
@@ -205,13 +214,3 @@ class Run:
     def _take_down(self, lab: RunningSite) -> None:
         if isinstance(lab, registry.Lab):
             launch.down(lab)
-
-
-def _revision() -> str:
-    """The revision of the code, marked when it was changed since; empty outside a checkout."""
-    here = Path(__file__).resolve().parent
-    head = run_command(["git", "-C", str(here), "rev-parse", "HEAD"], check=False)
-    if not head.ok:
-        return ""
-    dirty = run_command(["git", "-C", str(here), "status", "--porcelain"], check=False).stdout.strip()
-    return head.stdout.strip() + ("+changes" if dirty else "")

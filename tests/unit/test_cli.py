@@ -213,7 +213,7 @@ def test_completion_script_calls_back(shell: str) -> None:
 
 def test_completion_offers_commands() -> None:
     """The shell is told the commands that begin with what was typed."""
-    env = {**os.environ, "_ISLANDING_COMPLETE": "bash_complete", "COMP_WORDS": "islanding ver", "COMP_CWORD": "1"}
+    env = {**os.environ, "_ISLANDING_COMPLETE": "bash_complete", "COMP_WORDS": "islanding vers", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-m", "islanding"], env=env, capture_output=True, text=True, check=False)
 
     assert done.stdout == "plain,version\n"

@@ -18,7 +18,7 @@ MAX_LINES = 400
 MAX_TEST_LINES = 600  # tables of cases are long and flat
 GENERATED = re.compile(r"\.(lock|sum)$")
 # What evidence may know besides itself: a report must be makeable on a machine without a lab.
-EVIDENCE_KNOWS = {"errors", "evidence", "journal", "model", "paths", "redact"}
+EVIDENCE_KNOWS = {"chain", "confmodel", "errors", "evidence", "journal", "model", "paths", "redact", "yamldoc"}
 # wait_until sleeps between looks, a sampler keeps its ticks; anything else must wait for a condition.
 # The log shipper runs on a machine, without the package, and looks at the journal for as long as the machine runs.
 MAY_SLEEP = ("islanding/wait.py", "islanding/probes/", "islanding/lab/guest/ship_logs.py")

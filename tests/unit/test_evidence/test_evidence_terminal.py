@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from islanding.cli.report import report_command
+from islanding.evidence.bundle import WRITERS
 from islanding.evidence.live import LiveState
 from islanding.evidence.results import load_result
 from islanding.evidence.terminal import LiveView, Tail, follow, summary
@@ -179,7 +180,7 @@ def test_the_summary_obeys_no_text(writer: Writer) -> None:
     assert "\x1b" not in printed(console)
 
 
-@pytest.mark.parametrize(("arguments", "lines"), [(["--quiet"], 2), ([], None)])
+@pytest.mark.parametrize(("arguments", "lines"), [(["--quiet"], len(WRITERS) + 1), ([], None)])
 def test_the_command_makes_the_report_again(
     writer: Writer, monkeypatch: pytest.MonkeyPatch, arguments: list[str], lines: int | None
 ) -> None:
