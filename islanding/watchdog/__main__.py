@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def main(site_id: str, log: UndoLog, lock: int, tells: int) -> int:
         me = f"{os.getpid()} {process_started(os.getpid())}\n".encode()
         os.ftruncate(lock, 0)
         os.pwrite(lock, me, 0)
-        os.write(tells, spawn.READY)
+        with suppress(BrokenPipeError):  # who asked for us is dead already: all the more reason to be here
+            os.write(tells, spawn.READY)
         os.close(tells)
         say(f"watching {site_id} as process {os.getpid()}")
         keeper.warm()

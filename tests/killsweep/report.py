@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import UTC, datetime
 from statistics import median
 
+from tests.killsweep.kept import Kept, Result
 from tests.killsweep.strikes import Victim
-from tests.killsweep.sweep import Result
 
 
-def report(results: list[Result], *, seed: int, site: str, seconds: float, machine: str, revision: str) -> str:
+def report(kept: Kept) -> str:
     """What a sweep came to: totals, a table by fault, a table by victim and signal, each difference word for word."""
+    results = kept.results
     bad = [result for result in results if result.differences]
+    early = sum(result.was_open and result.victim is Victim.RUNNER and result.healed is None for result in results)
     times = sorted(result.healed for result in results if result.healed is not None)
     lines = [
         "# Reliability",
@@ -23,9 +24,8 @@ def report(results: list[Result], *, seed: int, site: str, seconds: float, machi
         "namespace of the lab, the routers' configuration and sessions, and the process table are compared with those",
         "before the first run.",
         "",
-        f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, revision {revision}",
-        f"- Machine: {machine}",
-        f"- Site: {site}; seed {seed}; {len(results)} runs in {seconds / 60:.1f} min",
+        f"- Site: {kept.head['site']}; seed {kept.seed}; {len(results)} runs",
+        *(f"- Sitting: {one['date']}, revision {one['revision']}, {one['machine']}" for one in kept.sittings),
         f"- **Runs after which something was otherwise than before: {len(bad)}**",
         f"- Runs that left a fault behind for others to undo: {sum(result.was_open for result in results)}",
     ]
@@ -34,25 +34,30 @@ def report(results: list[Result], *, seed: int, site: str, seconds: float, machi
             f"- From a runner's death until the watchdog had healed what it left ({len(times)} runs):"
             f" median {median(times):.2f} s, at most {times[-1]:.2f} s"
         )
+    if early:
+        lines.append(
+            f"- Runners that died with their fault on record, before they had a watchdog and so before they changed"
+            f" anything: {early}"
+        )
     lines += ["", "| fault | runs | left behind | differences | healed by the watchdog: median, most (s) |"]
     lines += ["|---|--:|--:|--:|---|"]
     by_fault: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        by_fault[str(result.strike.choice)].append(result)
+        by_fault[result.action].append(result)
     for fault, some in sorted(by_fault.items()):
         healed = sorted(r.healed for r in some if r.healed is not None)
         took = f"{median(healed):.2f}, {healed[-1]:.2f}" if healed else "–"
         left, bad_ones = sum(r.was_open for r in some), sum(bool(r.differences) for r in some)
         lines.append(f"| {fault} | {len(some)} | {left} | {bad_ones} | {took} |")
     lines += ["", "| killed | signal | runs | runner ended | left behind |", "|---|---|--:|---|--:|"]
-    kinds = Counter((r.strike.victim, r.strike.signal.name) for r in results)
+    kinds = Counter((r.victim, r.signal) for r in results)
     for (victim, name), count in sorted(kinds.items()):
-        these = [r for r in results if r.strike.victim is victim and r.strike.signal.name == name]
+        these = [r for r in results if r.victim is victim and r.signal == name]
         ends = ", ".join(f"{how} ({n})" for how, n in Counter(r.ended for r in these).most_common())
-        lines.append(f"| {Victim(victim)} | {name} | {count} | {ends} | {sum(r.was_open for r in these)} |")
+        lines.append(f"| {victim} | {name} | {count} | {ends} | {sum(r.was_open for r in these)} |")
     if bad:
         lines += ["", "## What was otherwise"]
         for result in bad:
-            lines += ["", f"Run {result.strike.number}, {result.strike}; the runner ended {result.ended}:", "", "```"]
+            lines += ["", f"Run {result.number}, {result}; the runner ended {result.ended}:", "", "```"]
             lines += [*result.differences[:40], "```"]
     return "\n".join(lines) + "\n"

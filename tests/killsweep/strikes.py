@@ -32,6 +32,14 @@ class Choice:
         said = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
         return f"{self.action}({said})"
 
+    @property
+    def name(self) -> str:
+        """The action as it is called in every lab: ids are others in each."""
+        said = ", ".join(
+            f"{name}={value}" for name, value in self.arguments.items() if not name.endswith(("id", "ids"))
+        )
+        return f"{self.action}({said})"
+
 
 @dataclass(frozen=True)
 class Strike:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import fcntl
 import os
 import signal
 import subprocess
@@ -18,25 +20,15 @@ from islanding.errors import IslandingError
 from islanding.journal import Journal
 from islanding.lab.registry import Lab
 from islanding.model import Site
-from islanding.undo import UndoLog
+from islanding.undo import State, UndoLog
 from islanding.wait import WaitTimeout, wait_until
 from islanding.watchdog import spawn
 from tests.killsweep import experiment, world
+from tests.killsweep.kept import Result
 from tests.killsweep.strikes import Choice, Strike, Victim
 
 ENDS_IN = 60.0  # seconds in which a runner that caught its signal has to be gone
 RESTS_IN = 45.0  # seconds in which the site has to be as before: BGP's timers, mostly
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one run. `healed` is seconds from the runner's death until nothing was open, by the watchdog."""
-
-    strike: Strike
-    ended: str  # how the runner ended
-    was_open: bool  # whether it left a fault behind
-    healed: float | None
-    differences: list[str]
 
 
 @dataclass
@@ -48,7 +40,6 @@ class Sweep:
     folder: Path
     before: world.World = field(init=False)
     whole: dict[str, float] = field(default_factory=dict, init=False)
-    mine: set[int] = field(default_factory=set, init=False)
 
     @classmethod
     def over(cls, lab: Lab, folder: Path) -> Sweep:
@@ -78,6 +69,7 @@ class Sweep:
     def strike(self, strike: Strike) -> Result:
         """One run: started, struck, healed, compared."""
         name = f"{strike.number:04d}"
+        words = len(self._watchdogs_words())
         pid = self._start(strike.choice, name)
         with suppress(WaitTimeout):  # the instant; sooner only when the runner has ended by itself
             wait_until("the runner to end", lambda: _ended(pid), timeout=strike.share * self.whole[str(strike.choice)],
@@ -95,12 +87,14 @@ class Sweep:
         died = time.monotonic()
         ended = _how(os.waitpid(pid, 0)[1])
         was_open = bool(self.log.read().open)
-        healed = None
+        healed, unhealed = None, []
         if was_open and strike.victim is Victim.RUNNER:
             healed = self._watchdogs_work(died)
+            unhealed = self._unhealed(words)
         by_hand = self._heal()
         left = world.settled(self.before, self._now, RESTS_IN)
-        return Result(strike, ended, was_open, healed, [*by_hand, *left])
+        differences = [*unhealed, *by_hand, *left]
+        return Result.of(strike, ended=ended, was_open=was_open, healed=healed, differences=differences)
 
     def strays(self) -> list[str]:
         """Processes of the harness outside of the lab: what a run started and did not end, watchdogs included."""
@@ -116,11 +110,31 @@ class Sweep:
         return world.look(self.site, self.lab, self.strays)
 
     def _watchdogs_work(self, since: float) -> float | None:
-        try:
-            wait_until("the watchdog to heal", lambda: not self.log.read().open, timeout=RESTS_IN, interval=0.01)
-        except WaitTimeout:
-            return None
-        return time.monotonic() - since
+        """Seconds until nothing was open; None when no watchdog is left to see to that, or it took too long."""
+        with suppress(WaitTimeout):
+            wait_until(
+                "the watchdog to heal",
+                lambda: not self.log.read().open or not _watched(self.log),
+                timeout=RESTS_IN,
+                interval=0.01,
+            )
+        return None if self.log.read().open else time.monotonic() - since
+
+    def _unhealed(self, words: int) -> list[str]:
+        """What is open though a watchdog had begun, or though the fault was applied; `words`: of its log, before.
+
+        A runner may die between its record and its watchdog: then nobody stands, and nothing is changed yet.
+        """
+        said = self._watchdogs_words()[words:].decode(errors="replace")
+        return [
+            f"the watchdog left {entry.kind}, {entry.state}, and said: {said or 'nothing'}"
+            for entry in self.log.read().open
+            if said or entry.state is not State.PLANNED
+        ]
+
+    def _watchdogs_words(self) -> bytes:
+        path = spawn.words_path(self.log.path)
+        return path.read_bytes() if path.exists() else b""
 
     def _heal(self) -> list[str]:
         """`islanding heal`, as a user would; what it could not do."""
@@ -136,6 +150,7 @@ class Sweep:
             return pid
         code = 70
         try:
+            faulthandler.disable()  # pytest's would tell of each SIGABRT that is meant
             os.setsid()
             os.environ["ISLANDING_SWEEP"] = str(self.folder)
             with (self.folder / "out" / f"{name}.txt").open("wb") as out:
@@ -155,6 +170,16 @@ class Sweep:
         return (self.folder / "out" / f"{name}.txt").read_text(errors="replace")[-3000:]
 
 
+def _watched(log: UndoLog) -> bool:
+    """Whether a watchdog stands, or is being started: either holds the lock."""
+    with spawn.lock_path(log.path).open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _ended(pid: int) -> bool:
     """Whether a child has ended; it stays to be waited for."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -171,4 +196,4 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-__all__ = ["Result", "Sweep", "say"]
+__all__ = ["Sweep", "say"]

@@ -1,6 +1,6 @@
 """A runner killed in the middle of a cut: the watchdog or `islanding heal`, whoever is first, puts everything back.
 
-ISLANDING_KILLS: how many random moments (default 5; twenty for a release).
+ISLANDING_KILLS: how many random moments (default 2, as test_kill_sweep.py has more; twenty for a release).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.lab.conftest import islanding
 from tests.lab.reach import curl
 from tests.lab.test_cuts import AWS_API
 
-KILLS = int(os.environ.get("ISLANDING_KILLS", "5"))
+KILLS = int(os.environ.get("ISLANDING_KILLS", "2"))
 _RUNNER = """
 import sys, threading
 from pathlib import Path

@@ -24,12 +24,18 @@ from tests.unit.test_faults.bench import Bench
 
 LOG = "lab-1"
 RUNNER = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and children inherit that
 from islanding import faults
 from islanding.faults.apply import apply_fault
 from islanding.journal import Journal
 from islanding.model import Site
+if sys.argv[4]:
+    import os
+    from types import SimpleNamespace
+    from islanding.watchdog import spawn
+    spawn.select = SimpleNamespace(select=lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 site = Site.load(Path(sys.argv[1]))
 apply_fault(site, faults.SilentDrop(), Journal(Path(sys.argv[2])), max_seconds=float(sys.argv[3]))
 print("applied", flush=True)
@@ -57,10 +63,12 @@ def words() -> str:
 
 
 @contextmanager
-def runner(bench: Bench, seconds: float = 600.0) -> Iterator[subprocess.Popen[str]]:
-    """A run in a process of its own that holds a fault."""
-    argv = [sys.executable, "-c", RUNNER, f"{bench.site.folder}/site.json", str(bench.journal.path), str(seconds)]
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def runner(bench: Bench, seconds: float = 600.0, dies: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A run in a process of its own that holds a fault; `dies`: before it does, while its watchdog starts."""
+    argv = [sys.executable, "-c", RUNNER, f"{bench.site.folder}/site.json", str(bench.journal.path)]
+    process = subprocess.Popen(
+        [*argv, str(seconds), dies], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "applied\n"
@@ -91,6 +99,19 @@ def test_it_heals_what_a_killed_run_left(bench: Bench, number: signal.Signals) -
     assert list((bench.folder / "tables").glob("*/*")) == []
     assert entry.by.startswith("watchdog, process ")
     assert f"its run is dead (process {process.pid} of" in words()
+
+
+@pytest.mark.watched
+def test_it_stays_when_its_run_dies_while_it_starts(bench: Bench) -> None:
+    """Nobody is left to be told that it stands; the fault on record is closed all the same."""
+    with pytest.raises(AssertionError), runner(bench, dies="while its watchdog starts"):
+        pass
+    state = closed()
+    [entry] = log().read().entries
+
+    assert State.UNDONE is state
+    assert entry.by.startswith("watchdog, process ")
+    assert "Traceback" not in words()
 
 
 @pytest.mark.watched
