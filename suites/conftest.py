@@ -54,7 +54,8 @@ def steady_state(
     """Before each case the site is well: sessions Established, workers Ready, the workload answering."""
     view = {"identity": "operator"}
     if not _is_closed(site):
-        view["place"] = "region" if site.cluster.control_plane == "region" else "operator"
+        in_region = site.cluster.control_plane == "region" and "region" not in site.lacking
+        view["place"] = "region" if in_region else "operator"
     links = [] if _is_closed(site) else ["service-link", "local-gateway"]
     wanted = [
         *((probe.bgp(link), ESTABLISHED) for link in links),
@@ -82,7 +83,7 @@ def _is_closed(site: Site) -> bool:
 def wait_for_heartbeats(site: Site, place: str, *nodes: Node) -> None:
     """Wait until each node (none: each worker) has renewed its lease since now: Ready may mean that it was once."""
     since = datetime.now(UTC)
-    config = f"--kubeconfig={site.identity('operator').kubeconfig}"
+    config = f"--kubeconfig={site.identity('operator').kubeconfig_at(place)}"
     command = ["kubectl", config, "get", "leases", "-n", "kube-node-lease", "-o", "json"]
 
     def stale() -> list[str]:
@@ -109,7 +110,7 @@ def away(
             eventually(
                 "CloudWatch to say that the service link is down",
                 lambda: observe(probe.service_link()),
-                timeout=30,
+                timeout=30 + probe.metric_lag,
                 interval=0.2,
                 done=lambda sample: sample.outcome == DISCONNECTED.name,
             )

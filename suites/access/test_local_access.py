@@ -85,6 +85,7 @@ def test_certificate_cannot_be_made_during_the_cut(
 
     A certificate of a user whom nobody bound, of a foreign authority, or past its time is refused too, each in its way.
     """
+    expired = site.identity("expired")
     unbound = operator.prepare("nobody-bound", role="")
     foreign = operator.foreign("admin-foreign")
     with away():
@@ -95,7 +96,7 @@ def test_certificate_cannot_be_made_during_the_cut(
             "request for a certificate, by IAM": asked,
             "unbound user": _as(operator, unbound.identity.kubeconfig),
             "foreign authority": _as(operator, foreign.kubeconfig),
-            "expired": _as(operator, site.identity("expired").kubeconfig),
+            "expired": _as(operator, expired.kubeconfig),
             "prepared": _as(operator, certificate.identity.kubeconfig),
         }
     wanted = {
@@ -126,6 +127,7 @@ def test_a_hosts_entry_or_local_resolver_keeps_the_name(
     Asked with the certificate, so that nothing but the name can fail: by the site's resolver, by the Region's, and by
     the Region's with an entry in the hosts file.
     """
+    site.require("resolver")
     name = site.cluster.endpoint.removeprefix("https://")
     entry = f"{site.cluster.control_plane_addresses[0]} {name}"
     kubectl = ["kubectl", f"--kubeconfig={certificate.identity.kubeconfig}", "get", "svc"]

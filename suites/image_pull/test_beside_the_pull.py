@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -94,14 +95,17 @@ def test_control_plane_group_without_443_from_nodes(
     ]
     with cut("security-group-rule-revoked", rule_ids=tuple(ids)):
         assert observe(probe.nodes(node.name, identity="operator")).outcome == "READY"
+        begun = time.monotonic()
         restart(at_node, "kubelet")
+        name = site.cluster.endpoint.removeprefix("https://")
         with physics("kubelet's dial, 30 s, and the node's grace period"):
-            *_, said = eventually(
-                "kubelet to say that it cannot dial",
-                lambda: log_lines(at_node, "kubelet", "dial tcp", since=60),
+            lines = eventually(
+                "kubelet to say that it cannot dial the cluster's endpoint",
+                lambda: log_lines(at_node, "kubelet", name, "dial tcp", since=time.monotonic() - begun),
                 timeout=90,
                 interval=2,
             )
+        said = "\n".join(lines)
         evidence("kubelet's log", said)
         found = explained(node, "cluster")
     assert recognise("node-join", 1, said).name == "NODE_API_UNREACHABLE", said

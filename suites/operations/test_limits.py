@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from islanding.aws import group
+from islanding.aws import group, subnets
 from islanding.aws.calls import call
 from islanding.errors import IslandingError
 from islanding.kube.certificates import Operator
@@ -23,7 +23,9 @@ from islanding.probes.of_site import SiteProbes
 from islanding.wait import wait_until
 from islanding.watching import eventually
 
-FULL = 150.0  # seconds until a node has all the addresses that it gets
+# Seconds until a node has all the addresses that it gets. Where a call for a new interface fails, the network plugin
+# may look for it in vain for three minutes before it goes on (docs/measurements.md 10).
+FULL = 600.0
 Physics = Callable[[str], AbstractContextManager[None]]
 Evidence = Callable[[str, str], None]
 
@@ -240,12 +242,7 @@ def small_subnet(site: Site) -> Iterator[str]:
     taken = [IPv4Network(s["CidrBlock"]) for s in there]
     blocks = IPv4Network(vpc["CidrBlock"]).subnets(new_prefix=28)
     block = next(b for b in blocks if not any(b.overlaps(other) for other in taken))
-    made = call(
-        site,
-        "ec2",
-        "create_subnet",
-        {"VpcId": vpc["VpcId"], "CidrBlock": str(block), "AvailabilityZone": first["AvailabilityZone"]},
-    )["Subnet"]["SubnetId"]
+    made = subnets.made(site, vpc["VpcId"], str(block), first["AvailabilityZone"])
     table = {"RouteTableId": site.facts["worker_route_table_id"], "SubnetId": made}
     association = call(site, "ec2", "associate_route_table", table)["AssociationId"]
     try:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from islanding.aws.calls import call
+from islanding.capturing import Capture
 from islanding.faults.apply import Applied
 from islanding.kube.certificates import Prepared
 from islanding.model import Site
@@ -25,17 +26,26 @@ HOLD = 10.0  # seconds of cut in which nothing may be missed
 @BOTH
 @pytest.mark.requirement("O-04")
 def test_cut_shows_in_bgp_and_in_cloudwatch(
-    site: Site, probe: SiteProbes, watch: Callable[..., Watch], cut: Cut, measure: Callable[..., None]
+    site: Site,
+    probe: SiteProbes,
+    watch: Callable[..., Watch],
+    cut: Cut,
+    capture: Callable[..., AbstractContextManager[Capture]],
+    measure: Callable[..., None],
 ) -> None:
     """Cutting BGP at the router that faces the Outpost brings the service link down, in FRR's eyes and CloudWatch's."""
     began = datetime.now(UTC)
-    with watch(probe.bgp("service-link", interval=0.2), probe.service_link(interval=1.0)) as (session, metric):
-        metric.wait_for(CONNECTED, timeout=20)
+    link = site.session("service-link")
+    with (
+        capture(link.router, f"tcp port 179 and host {link.neighbor}", keep=256),
+        watch(probe.bgp("service-link", interval=0.2), probe.service_link(interval=1.0)) as (session, metric),
+    ):
+        metric.wait_for(CONNECTED, timeout=20 + probe.metric_lag)
         with cut("service-link-down") as fault:
             lost = session.wait_for(NOT_ESTABLISHED, timeout=15, after=fault.start)
-            seen = metric.wait_for(DISCONNECTED, timeout=30, after=fault.start)
+            seen = metric.wait_for(DISCONNECTED, timeout=30 + probe.metric_lag, after=fault.start)
         session.wait_for(ESTABLISHED, timeout=30, after=seen.end)
-        metric.wait_for(CONNECTED, timeout=30, after=seen.end)
+        metric.wait_for(CONNECTED, timeout=30 + probe.metric_lag, after=seen.end)
     measure("cut to BGP session not Established", lost.end - fault.start, "s")
     measure("cut to ConnectedStatus 0", seen.end - fault.start, "s")
     session.expect_from(NOT_ESTABLISHED, event=fault, within=5, until=seen.end)
@@ -46,6 +56,8 @@ def test_cut_shows_in_bgp_and_in_cloudwatch(
 
 def _lowest(site: Site, metric: str, since: datetime) -> float:
     """The lowest value that CloudWatch has of a metric of the service link's VIF since then."""
+    period = int(site.facts["metric_period"])
+    around = timedelta(seconds=period)
     asked = {
         "Namespace": "AWS/Outposts",
         "MetricName": metric,
@@ -53,9 +65,9 @@ def _lowest(site: Site, metric: str, since: datetime) -> float:
             {"Name": "OutpostId", "Value": site.facts["outpost_id"]},
             {"Name": "VirtualInterfaceId", "Value": site.facts["service_link_vif"]},
         ],
-        "StartTime": since - timedelta(seconds=1),
-        "EndTime": datetime.now(UTC) + timedelta(seconds=1),
-        "Period": 1,
+        "StartTime": since - around,
+        "EndTime": datetime.now(UTC) + around,
+        "Period": period,
         "Statistics": ["Minimum"],
     }
     points = call(site, "cloudwatch", "get_metric_statistics", asked)["Datapoints"]

@@ -36,8 +36,8 @@ class ControlPlaneView:
     """Somebody in the Region, who sees what the control plane believes while the Outpost is away."""
 
     def __init__(self, site: Site) -> None:
-        self._place: Place = next(p for p in site.places if p.role == "region")
-        self._kubectl = ["kubectl", f"--kubeconfig={site.identity('operator').kubeconfig}"]
+        self._place: Place = site.place("region")
+        self._kubectl = ["kubectl", f"--kubeconfig={site.identity('operator').kubeconfig_at(self._place.name)}"]
         self._name = site.workload.name
 
     def pods(self) -> dict[str, Pod]:

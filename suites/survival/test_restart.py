@@ -18,7 +18,7 @@ Cut = Callable[..., AbstractContextManager[Applied]]
 Physics = Callable[[str], AbstractContextManager[None]]
 LOST = (HTTP_TIMEOUT, HTTP_REFUSED, HTTP_RESET, HTTP_NO_ROUTE)
 # What runs in the machine's own container runtime, asked on the machine: no API server is needed for it.
-_RUNNING = ["/opt/islanding/bin/ctr", "-n", "k8s.io", "tasks", "list"]
+_RUNNING = ["sh", "-c", "PATH=$PATH:/usr/local/bin:/opt/islanding/bin ctr -n k8s.io tasks list"]
 
 
 def _running(site: Site, node: Node) -> int:

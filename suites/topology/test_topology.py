@@ -46,7 +46,7 @@ def test_sessions_are_established(
     metric = eventually(
         "CloudWatch's ConnectedStatus to be 1",
         lambda: observe(probe.service_link()),
-        timeout=20,
+        timeout=20 + probe.metric_lag,
         interval=1,
         done=lambda sample: sample.outcome == CONNECTED.name,
     )
@@ -98,7 +98,7 @@ def test_extended_control_plane_is_in_the_region(
     assert set(placed) == {n.address for n in site.workers}
     assert {i.get("OutpostArn") for i in placed.values()} == {site.outpost_arn}
     assert not set(placed) & set(site.cluster.control_plane_addresses)
-    region = next(p for p in site.places if p.role == "region").run(["getent", "ahostsv4", site.cluster.endpoint[8:]])
+    region = site.place("region").run(["getent", "ahostsv4", site.cluster.endpoint[8:]])
     assert {line.split()[0] for line in region.stdout.splitlines()} == set(site.cluster.control_plane_addresses)
 
 
