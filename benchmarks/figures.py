@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from benchmarks import healing, history, plane, recording, report, throwaway
+from benchmarks import healing, history, plane, recording, report, starting, throwaway
 from benchmarks.figure import Figure, Say, load
 from islanding import journal, sites
 from islanding.journal import Event
@@ -167,6 +167,7 @@ GROUPS: dict[str, Callable[[int, Path, Say], list[Figure]]] = {
     "history": history.history_figures,
     "journal": recording.journal_figures,
     "report": report.report_figures,
+    "help": starting.help_figures,
 }
 
 
