@@ -81,6 +81,23 @@ def until_settled(site: Site, ask: Callable[[], T], counts: Callable[[T | Except
     return said
 
 
+def delete(site: Site, service: str, operation: str, **what: str) -> None:
+    """Delete one thing, as soon as AWS sees that nothing depends on it any more.
+
+    That it is not there is well: the reply of the call that deleted it may have been lost. Raises IslandingError with
+    AWS's message for anything else, and where something depends on it for longer than a change may be unseen.
+    """
+    try:
+        until_settled(
+            site,
+            lambda: call(site, service, operation, what),
+            lambda said: not (isinstance(said, Exception) and "DependencyViolation" in str(said)),
+        )
+    except IslandingError as error:
+        if error.__cause__ is None or not trouble.not_found(error.__cause__):
+            raise
+
+
 def _found(said: dict[str, Any] | Exception) -> bool:
     return not (isinstance(said, Exception) and trouble.not_found(said))
 

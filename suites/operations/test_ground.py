@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from islanding.aws import checks, group, subnets, trouble
-from islanding.aws.calls import call, until_settled
-from islanding.errors import IslandingError
+from islanding.aws import checks, group, subnets
+from islanding.aws.calls import call, delete, until_settled
 from islanding.model import Site
 
 RANGE = "10.99.0.0/24"
@@ -55,25 +54,13 @@ class Scratch:
         What AWS still holds to be in it is waited for.
         """
         for subnet in self.made:
-            self._gone("delete_subnet", SubnetId=subnet)
-        self._gone("delete_vpc", VpcId=self.vpc)
+            delete(self.site, "ec2", "delete_subnet", SubnetId=subnet)
+        delete(self.site, "ec2", "delete_vpc", VpcId=self.vpc)
         marked = [{"Name": f"tag:{MARK}", "Values": [self.token]}]
         for vpc in {one["VpcId"] for one in self.ec2("describe_vpcs", Filters=marked)["Vpcs"]} - {self.vpc}:
-            self._gone("delete_vpc", VpcId=vpc)
+            delete(self.site, "ec2", "delete_vpc", VpcId=vpc)
         for options in self.ec2("describe_dhcp_options", Filters=marked)["DhcpOptions"]:
-            self._gone("delete_dhcp_options", DhcpOptionsId=options["DhcpOptionsId"])
-
-    def _gone(self, operation: str, **what: str) -> None:
-        """Delete one thing; that it is not there any more is well: the reply of the call that did it may be lost."""
-        try:
-            until_settled(
-                self.site,
-                lambda: self.ec2(operation, **what),
-                lambda said: not (isinstance(said, Exception) and "DependencyViolation" in str(said)),
-            )
-        except IslandingError as error:
-            if error.__cause__ is None or not trouble.not_found(error.__cause__):
-                raise
+            delete(self.site, "ec2", "delete_dhcp_options", DhcpOptionsId=options["DhcpOptionsId"])
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,43 @@ def test_what_is_not_seen_yet_is_asked_for_again(site: Site, monkeypatch: pytest
 
     assert calls.call(slow, "ec2", "describe", {"code": "InvalidVpcID.NotFound"}) == {"seen": True}
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "raises", "calls_made"),
+    [
+        (["DependencyViolation", "DependencyViolation", ""], "", 3),  # a subnet of it was deleted a moment ago
+        (["InvalidVpcID.NotFound"], "", 1),  # the first reply was lost, and botocore asked again
+        (["UnauthorizedOperation"], "UnauthorizedOperation", 1),
+        (["DependencyViolation"], "DependencyViolation", None),  # something is in it that nobody deletes
+    ],
+)
+def test_deleting_waits_for_what_depends_on_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, said: list[str], raises: str, calls_made: int | None
+) -> None:
+    """What is not there is deleted; what something depends on is tried again while a change may be unseen."""
+    answers, asked = iter(said), 0
+
+    class Saying:
+        @staticmethod
+        def can_paginate(_operation: str) -> bool:
+            return False
+
+        @staticmethod
+        def delete_vpc(**_what: str) -> dict[str, Any]:
+            nonlocal asked
+            asked += 1
+            if code := next(answers, said[-1]):
+                raise refused(code)
+            return {}
+
+    monkeypatch.setattr(calls, "client", lambda *_: Saying)
+    seconds = 5.0 if calls_made == 3 else 1.0 if calls_made is None else 0.0
+    slow = site.model_copy(update={"aws": site.aws.model_copy(update={"settle": seconds})})
+    with pytest.raises(IslandingError, match=raises) if raises else nullcontext():
+        calls.delete(slow, "ec2", "delete_vpc", VpcId="vpc-1")
+
+    assert asked == calls_made if calls_made else asked > 1
 
 
 def test_a_real_account_settles_in_its_own_time(site: Site) -> None:

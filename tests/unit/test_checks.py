@@ -343,3 +343,25 @@ def test_a_site_reads_the_same(region: Region, monkeypatch: pytest.MonkeyPatch) 
     site: Any = None
 
     assert [lack.name for lack in checks.check(site, vpc, [])] == ["dns-hostnames", "two-subnets"]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_resolvers_of_options_that_may_be_gone(region: Region, gone: bool) -> None:
+    """A VPC read as it was before may name options that are deleted by now: a lack by its name, and no error."""
+    ec2 = connect(region, "ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/24")["Vpc"]["VpcId"]
+    own = [{"Key": "domain-name-servers", "Values": ["10.9.0.2"]}]
+    options = ec2.create_dhcp_options(DhcpConfigurations=own)["DhcpOptions"]["DhcpOptionsId"]
+    ec2.associate_dhcp_options(DhcpOptionsId=options, VpcId=vpc)
+    before = ec2.describe_vpcs(VpcIds=[vpc])
+    if gone:
+        ec2.associate_dhcp_options(DhcpOptionsId="default", VpcId=vpc)
+        ec2.delete_dhcp_options(DhcpOptionsId=options)
+
+    def call(_service: str, operation: str, arguments: dict[str, Any]) -> Any:
+        return before if operation == "describe_vpcs" else getattr(ec2, operation)(**arguments)
+
+    ground = checks.look_by(call, vpc, [])
+
+    assert ground.resolvers == (() if gone else ("10.9.0.2",))
+    assert ("dhcp-options" in [lack.name for lack in lacks(ground)]) is gone
