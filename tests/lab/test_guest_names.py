@@ -168,7 +168,7 @@ def test_no_question_is_lost_while_names_change(office: Office) -> None:
     def keep_asking() -> None:
         while not ended.is_set():
             try:
-                answered.add(office.ask(EC2, timeout=1.0).data)
+                answered.add(office.ask(EC2, timeout=5.0).data)
             except OSError as error:
                 late.append(error)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,11 +78,9 @@ def test_a_repository_has_to_exist(site: Site) -> None:
     assert "Requested image not found" in missing.stderr
 
 
-def test_system_images_are_published_quickly_and_only_read(site: Site) -> None:
-    """AWS's own images are there in seconds, every account may pull them, and nobody may push."""
-    begun = time.monotonic()
+def test_system_images_are_published_and_only_read(site: Site) -> None:
+    """AWS's own images are there, every account may pull them, and nobody may push."""
     site.distribution.publish(found.find().images.values())
-    assert time.monotonic() - begun < 3.0
     host = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
     pulled = site.pull(f"{host}/{COREDNS}", "coredns")
     assert 0 == pulled.returncode, pulled.stderr
