@@ -31,7 +31,7 @@ LOGGED_IN = Outcome(
 SSH_TIMEOUT = Outcome(
     "SSH_TIMEOUT",
     ok=False,
-    meaning="No packet came back from the host that is reached first: group, NACL or route.",
+    meaning="Nothing came back in time from the host that is reached first: group, NACL or route, or it hangs.",
     patterns=(
         _ssh(
             rf"\A(?!(?s:.*)(?:{_JUMP}))(?s:.*)ssh: connect to host \S+ port \d+: (?:Connection|Operation) timed out",
@@ -42,6 +42,8 @@ SSH_TIMEOUT = Outcome(
             r"Connection timed out during banner exchange",
             "Connection timed out during banner exchange",
         ),
+        # connect() goes on after a time-out, and the first thing it asks of the session says so.
+        _ssh(r"^No existing session", "No existing session", _PARAMIKO, "paramiko: transport.py, start_client"),
     ),
 )
 SSH_JUMP_FAILED = Outcome(
@@ -124,6 +126,7 @@ SSH_CLOSED = Outcome(
             "kex_exchange_identification: Connection closed by remote host",
         ),
         _ssh(r"^Error reading SSH protocol banner", "Error reading SSH protocol banner", _PARAMIKO, _PARAMIKO_SOURCE),
+        _ssh(r"^Negotiation failed", "Negotiation failed.", _PARAMIKO, "paramiko: transport.py, start_client"),
     ),
 )
 

@@ -144,6 +144,27 @@ def test_the_last_host_is_reached_through_those_before_it(servers: list[Server],
     assert look(bastion, operator, worker, keys=(key,)) == ("LOGGED_IN", "logged in as ec2-user at worker")
 
 
+def test_a_host_that_greets_and_says_no_more_is_a_time_out(key: str) -> None:
+    """It took the connection and never agreed on keys: paramiko's words for it name neither the time nor the host."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peers: list[socket.socket] = []
+
+        def greet() -> None:
+            peer, _ = listening.accept()
+            peers.append(peer)
+            peer.sendall(b"SSH-2.0-hung\r\n")
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        hung = f"ec2-user@127.0.0.1:{listening.getsockname()[1]}"
+        seen = look(hung, keys=(key,), timeout=2.0)
+        thread.join()
+        for peer in peers:
+            peer.close()
+
+    assert seen == ("SSH_TIMEOUT", f"hop 1 of 1, {hung}\nNo existing session")
+
+
 def test_a_failure_names_its_hop(servers: list[Server], key: str, tmp_path: Path) -> None:
     """A key that a host does not take, a jump that leads nowhere, a port where nobody listens, and silence."""
     stranger = tmp_path / "stranger"

@@ -119,6 +119,7 @@ ACCESS = (
             Cause("the security group does not allow TCP 22 from your present address", "your address changed"),
             Cause("no route: the host has no public address, or its subnet no internet gateway", "describe-instances"),
             Cause("the instance is stopped", "describe-instance-status"),
+            Cause("it took the connection and does not go on: still booting, or without memory", "get-console-output"),
         ),
         (
             "aws ec2 describe-instances: State, PublicIpAddress",
