@@ -37,7 +37,7 @@ class Keeper:
     _idle: float = field(default=float("inf"), init=False)  # since when nothing is open
     _failed: frozenset[str] = field(default=frozenset(), init=False)  # what has to wait until `_again`
     _again: float = field(default=0.0, init=False)
-    _backoff: float = field(default=_BACKOFF[0], init=False)
+    _backoff: float = field(default_factory=lambda: _BACKOFF[0], init=False)
     _told: dict[str, str] = field(default_factory=dict, init=False)
 
     def keep(self) -> None:
