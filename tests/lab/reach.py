@@ -16,6 +16,9 @@ from islanding.wait import wait_until
 # /proc/uptime counts as CLOCK_BOOTTIME does; the journal and faults count CLOCK_MONOTONIC.
 _OFFSET = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
 
+# Seconds for an attempt: time for a second SYN, and for a machine that is busy; what is closed stays so for longer.
+PATIENCE = "3"
+
 
 @dataclass(frozen=True)
 class Path:
@@ -50,13 +53,13 @@ class Reach:
 
 
 def curl(url: str, *options: str) -> tuple[str, ...]:
-    """A command that succeeds when a server answers over a new connection within a second, whatever it says."""
-    return ("curl", "--silent", "--output", "/dev/null", "--max-time", "1", *options, url)
+    """A command that succeeds when a server answers over a new connection in time, whatever it says."""
+    return ("curl", "--silent", "--output", "/dev/null", "--max-time", PATIENCE, *options, url)
 
 
 def tcp(address: str, port: int) -> tuple[str, ...]:
-    """A command that succeeds when a TCP connection is made within a second."""
-    return ("timeout", "1", "bash", "-c", f"</dev/tcp/{address}/{port}")
+    """A command that succeeds when a TCP connection is made in time."""
+    return ("timeout", PATIENCE, "bash", "-c", f"</dev/tcp/{address}/{port}")
 
 
 @contextmanager
