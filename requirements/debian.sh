@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Debian's packages that the harness's own tests look with: a browser, fonts for Japanese, what draws PDF, a software token.
+# Debian's packages that the harness's own tests look with: a browser, fonts for Japanese, what draws PDF, a software token,
+# skopeo, which pushes and pulls through the lab's registry, and readelf, which finds the libraries of a container image.
 #
 # Run from the checkout's root (make test does). What cannot be installed is named; its tests are skipped and say so.
 set -euo pipefail
 
-readonly WANTED=(chromium fonts-noto-cjk libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 openssl softhsm2)
+readonly WANTED=(binutils chromium fonts-noto-cjk libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 openssl skopeo softhsm2)
 
 command -v dpkg-query >/dev/null || exit 0 # no Debian: the tests say what they lack
 missing=()
