@@ -2,7 +2,8 @@
 # Debian's packages that the harness's own tests look with: a browser, fonts for Japanese, what draws PDF, a software token,
 # skopeo, which pushes and pulls through the lab's registry, and readelf, which finds the libraries of a container image.
 #
-# Run from the checkout's root (make test does). What cannot be installed is named; its tests are skipped and say so.
+# Run from the checkout's root (make test does). What cannot be installed is named; its tests
+# say so: they are skipped with that reason or, without skopeo or readelf, fail by the program's name.
 set -euo pipefail
 
 readonly WANTED=(binutils chromium fonts-noto-cjk libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 openssl skopeo softhsm2)
@@ -21,4 +22,4 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
     { apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"; } >&2 ||
-    printf 'set-up: these could not be installed; the tests that need them are skipped\n' >&2
+    printf 'set-up: these could not be installed; the tests that need them are skipped or fail\n' >&2
