@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from islanding.lab import launch, registry
 from islanding.model import Cluster, Site
 from islanding.outpostconf import FACTS, OPTIONAL
 from islanding.process import run
-from islanding.wait import wait_until
+from tests.lab.ssh_server import ssh_server
 from tests.lab.test_live_path import addresses, inside, key_of
 
 # Each uses another way: the router's shell, AWS calls and kubectl, a cut at the router, a node's commands.
@@ -56,18 +55,6 @@ table inet fence {{
   }}
 }}
 """
-SSHD = """
-Port 22
-Port {unused}
-HostKey {folder}/host
-AuthorizedKeysFile {folder}/authorized
-PermitRootLogin prohibit-password
-PasswordAuthentication no
-UsePAM no
-StrictModes no
-PidFile none
-SetEnv {environment}
-"""
 
 
 @pytest.fixture(scope="module", params=SITES)
@@ -86,7 +73,8 @@ def site(lab: registry.Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     site = Site.load(lab.site_file)
     with ExitStack() as running:
         for name in (ROUTER, RESOLVER, REGION):
-            running.enter_context(sshd(lab, site, name, tmp_path_factory.mktemp(name)))
+            folder = tmp_path_factory.mktemp(name)
+            running.enter_context(ssh_server(lab, site, name, operators_key(lab), folder, 22, UNUSED))
         enter = site.place("operator").enter
         assert 0 == inside(enter, *knock(gateway(site))).returncode
         resolvers = [site.facts[name] for name in ("site_resolver", "region_resolver")]
@@ -104,36 +92,6 @@ def site(lab: registry.Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert 0 == fenced.returncode, fenced.stderr
         assert 124 == inside(enter, *knock(gateway(site))).returncode  # timeout(1)
         yield site
-
-
-@contextmanager
-def sshd(lab: registry.Lab, site: Site, name: str, folder: Path) -> Iterator[None]:
-    """An SSH server of a machine that the lab has and gives none, for root with the operator's key."""
-    folder.chmod(0o700)
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host"], check=True, timeout=30)
-    public = subprocess.run(["ssh-keygen", "-y", "-f", operators_key(lab)], check=True, capture_output=True, timeout=30)
-    (folder / "authorized").write_bytes(public.stdout)
-    environment = " ".join(f"{key}={value}" for key, value in site.place(name).env.items()) or "LANG=C.UTF-8"
-    (folder / "config").write_text(SSHD.format(folder=folder, environment=environment, unused=UNUSED))
-    separated = Path("/run/sshd")  # where sshd puts its child that is not root
-    made = not separated.exists()
-    separated.mkdir(mode=0o755, exist_ok=True)
-    # In the lab's PID namespace, where the router's own timers are: so sessions end with the lab, whoever holds them.
-    within = ["nsenter", f"--pid=/proc/{lab.pid}/ns/pid", "--", *site.place(name).enter]
-    command = [*within, "setpriv", "--pdeathsig", "KILL", "/usr/sbin/sshd", "-D", "-E", str(folder / "log"), "-f"]
-    server = subprocess.Popen([*command, str(folder / "config")], stdin=subprocess.DEVNULL)
-    try:
-        wait_until(f"sshd of {name}", lambda: "Server listening" in _text(folder / "log"), timeout=10)
-        yield
-    finally:
-        server.kill()
-        server.wait(10)
-        if made and separated.exists() and not any(separated.iterdir()):
-            separated.rmdir()
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
 
 
 def knock(address: str) -> tuple[str, ...]:
