@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from islanding.errors import LabError
+from islanding.lab import vty
 from islanding.lab.kernel import inside
 from islanding.process import run
 
 _DAEMONS = Path("/usr/lib/frr")
+_RUNNING = Path("/var/run/frr")
 _FSM = {"Idle": 1, "Connect": 2, "Active": 3, "OpenSent": 4, "OpenConfirm": 5, "Established": 6}
 
 
@@ -100,7 +102,7 @@ class Router:
         """Write the configuration and start the daemons; raises LabError when FRR is not installed."""
         if not (_DAEMONS / "bgpd").exists():
             raise LabError("FRR is not installed: the lab's routers are FRR", "islanding setup")
-        for base in (Path("/etc/frr"), Path("/var/run/frr")):
+        for base in (Path("/etc/frr"), _RUNNING):
             (base / self.name).mkdir(parents=True, exist_ok=True)
             shutil.chown(base, "frr", "frr")
             shutil.chown(base / self.name, "frr", "frr")
@@ -119,9 +121,8 @@ class Router:
             run(inside(self.name, command), host=self.name)
 
     def show(self, command: str) -> Any:
-        """The JSON answer to `show COMMAND json`; raises CommandFailed when the daemon does not answer."""
-        answer = run(["vtysh", "-N", self.name, "-c", f"show {command} json"], host=self.name, timeout=10)
-        return json.loads(answer.stdout or "{}")
+        """bgpd's JSON answer to `show COMMAND json`; raises LabError when it does not answer."""
+        return json.loads(vty.ask(_RUNNING / self.name / "bgpd.vty", f"show {command} json") or "{}")
 
     def session_states(self) -> Mapping[str, int]:
         """State of each session by the peer's description, as the BGP FSM's number (6: Established)."""

@@ -13,18 +13,22 @@ import datetime
 import hashlib
 import hmac
 import json
+import os
+import select
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 METADATA = "http://169.254.169.254/latest"
 CURSOR = Path("/var/lib/ship-logs/cursor")
 BATCH = 200  # events a call
-PAUSE = 1.0  # seconds between two looks at the journal
+PAUSE = 1.0  # seconds in which entries gather before they are sent, and before another try
 TIMEOUT = 5.0  # seconds for a call
 
 
@@ -84,19 +88,40 @@ def call(region: str, target: str, body: dict[str, Any], keys: dict[str, str]) -
         reply.read()
 
 
-def journal(units: list[str], cursor: str) -> list[dict[str, Any]]:
-    """The next entries of these units in the journal."""
-    command = ["journalctl", "--output=json", "--no-pager", f"--lines=+{BATCH}" if cursor else f"--lines={BATCH}"]
+@contextmanager
+def journal(units: list[str], cursor: str) -> Iterator[int]:
+    """The units' entries behind the cursor, and those to come, a line each: a file descriptor that does not block."""
+    command = ["journalctl", "--follow", "--output=json", f"--lines={'all' if cursor else BATCH}"]
     command += [f"--unit={unit}" for unit in units] + ([f"--after-cursor={cursor}"] if cursor else [])
-    read = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [json.loads(line) for line in read.splitlines()][:BATCH]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as reading:
+        lines = cast(IO[bytes], reading.stdout).fileno()
+        os.set_blocking(lines, False)
+        try:
+            yield lines
+        finally:
+            reading.kill()
 
 
-def ship(group: str, region: str, units: list[str], cursor: str) -> str:
-    """Send the next batch; returns the cursor behind it. Raises OSError while the Region cannot be reached."""
-    entries = journal(units, cursor)
-    if not entries:
-        return cursor
+def batches(lines: int) -> Iterator[list[dict[str, Any]]]:
+    """What gathers in PAUSE seconds from an entry on, as batches; ends with the descriptor's other end."""
+    rest = b""
+    while True:
+        select.select([lines], [], [])
+        time.sleep(PAUSE)
+        try:
+            while more := os.read(lines, 1 << 20):
+                rest += more
+        except BlockingIOError:
+            more = b"-"
+        *whole, rest = rest.split(b"\n")
+        entries = [json.loads(line) for line in whole]
+        yield from (entries[at : at + BATCH] for at in range(0, len(entries), BATCH))
+        if not more:
+            return
+
+
+def ship(group: str, region: str, units: list[str], entries: list[dict[str, Any]]) -> None:
+    """Send a batch; raises OSError while the Region cannot be reached."""
     keys = credentials()
     machine = Path("/etc/hostname").read_text().strip()
     for unit in units:
@@ -114,25 +139,21 @@ def ship(group: str, region: str, units: list[str], cursor: str) -> str:
                     raise
             batch = {"logGroupName": group, "logStreamName": stream, "logEvents": events}
             call(region, "PutLogEvents", batch, keys)
-    return str(entries[-1]["__CURSOR"])
 
 
 def main() -> None:
     """Ship for ever; what fails is tried again, from where it was."""
     group, region, *units = sys.argv[1:]
     CURSOR.parent.mkdir(parents=True, exist_ok=True)
-    cursor = CURSOR.read_text() if CURSOR.exists() else ""
     while True:
         try:
-            behind = ship(group, region, units, cursor)
+            with journal(units, CURSOR.read_text() if CURSOR.exists() else "") as lines:
+                for entries in batches(lines):
+                    ship(group, region, units, entries)
+                    CURSOR.write_text(entries[-1]["__CURSOR"])
         except (OSError, ValueError, KeyError) as error:
             print(f"not sent, kept in the journal: {type(error).__name__}: {error}", flush=True)
-            behind = cursor
-        if behind != cursor:
-            CURSOR.write_text(behind)
-            cursor = behind
-        else:
-            time.sleep(PAUSE)
+        time.sleep(PAUSE)
 
 
 if __name__ == "__main__":
