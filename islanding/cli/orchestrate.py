@@ -1,7 +1,8 @@
 """A whole run: each site is brought up, its cases are run by pytest in a process of their own, and it is taken down.
 
 Sites come up one after the other, since coming up is what fills the cores; once a site is up its cases mostly wait
-(hold timers, dials, grace periods), so the cases of several sites overlap.
+(hold timers, dials, grace periods), so the cases of several sites overlap. A site whose etcd has several members comes
+up before the others: beside busy sites they may find no leader for minutes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from islanding import __version__, clock, siteconf
+from islanding import __version__, clock, siteconf, stackconf
 from islanding.cli import inputs
 from islanding.errors import IslandingError
 from islanding.faults.heal import heal
@@ -73,13 +74,18 @@ class Run:
         self.sites = tuple(sites)
         self.journal = Journal(folder / JOURNAL)
         self._stop = threading.Event()
-        self._coming_up = threading.Lock()
         self._processes: set[subprocess.Popen[bytes]] = set()
 
     def execute(self) -> bool:
         """Run everything; returns True when it was interrupted. Whatever was brought up is down afterwards."""
         self._started()
-        threads = [threading.Thread(target=self._site, args=(site,), name=f"site-{site.site}") for site in self.sites]
+        turn, threads = threading.Event(), []
+        turn.set()
+        for site in self._in_turn():
+            following = threading.Event()
+            arguments = (site, turn, following)
+            threads.append(threading.Thread(target=self._site, args=arguments, name=f"site-{site.site}"))
+            turn = following
         previous = {n: signal.signal(n, self._interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
             for thread in threads:
@@ -131,6 +137,16 @@ class Run:
         found = parts.find()
         return {"parts": found.versions, "hashes": found.hashes}
 
+    def _in_turn(self) -> Sequence[SiteRun]:
+        """The sites in the order in which they come up: first those whose etcd has several members."""
+
+        def members(site: SiteRun) -> bool:
+            conf = stackconf.load(siteconf.find(site.site))
+            instances = conf.instances if isinstance(conf, siteconf.SiteConf) else ()
+            return sum(instance.role == "control-plane" for instance in instances) > 1
+
+        return sorted(self.sites, key=members, reverse=True)
+
     def _site_files(self) -> dict[str, list[Path]]:
         """The files of each site, as they are when the run begins."""
         return {each.site: inputs.site_files(siteconf.find(each.site)) for each in self.sites}
@@ -139,20 +155,23 @@ class Run:
         """What was asked of this run."""
         return {"target": self.target, "sites": [asdict(each) for each in self.sites]}
 
-    def _site(self, wanted: SiteRun) -> None:
+    def _site(self, wanted: SiteRun, turn: threading.Event, following: threading.Event) -> None:
+        """A site from its bring-up, once it is its `turn`, to its end; the `following` one comes up when it is up."""
         journal = self.journal.bind(site=wanted.site)
         lab: RunningSite | None = None
         try:
-            with self._coming_up:
-                if self._stop.is_set():
-                    return
-                lab = self._up(wanted.site, journal)
+            turn.wait()
+            if self._stop.is_set():
+                return
+            lab = self._up(wanted.site, journal)
+            following.set()
             self._cases(wanted, lab, journal)
         except IslandingError as error:
             journal.append("site-failed", reason=str(error))
         except Exception as error:  # whatever it is, the other sites go on and the report says so
             journal.append("site-failed", reason=f"{type(error).__name__}: {error}")
         finally:
+            following.set()  # also where it did not come up
             if lab is not None:
                 self._down(lab, journal)
 

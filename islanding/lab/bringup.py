@@ -122,14 +122,14 @@ class Lab:
             wait_until(
                 "all BGP sessions to be Established",
                 lambda: {s for r in self.routers.values() for s in r.session_states().values()},
-                timeout=30,
+                timeout=kubernetes.PATIENCE,
                 interval=0.1,
                 done=lambda states: states == {6},
             )
             wait_until(
                 "the service link to carry traffic to the Region",
                 lambda: self.outpost_reaches_region(timeout=0.5),
-                timeout=15,
+                timeout=kubernetes.PATIENCE,
             )
 
     def outpost_reaches_region(self, timeout: float = 1.0) -> bool:

@@ -181,6 +181,10 @@ class ControlPlane:
             *tls,
             "--client-cert-auth",
             "--peer-client-cert-auth",
+            # On a machine whose cores are full a leader is late by more than etcd's 100 ms, and each election makes it
+            # later still (docs/measurements.md 13). etcd's tuning guide: an election takes ten heartbeats.
+            "--heartbeat-interval=300",
+            "--election-timeout=3000",
             "--unsafe-no-fsync",  # the lab's disk outlives a power cycle of the machine, not of the host
             "--log-level=warn",
         ]

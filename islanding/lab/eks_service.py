@@ -23,7 +23,7 @@ from islanding.lab.control_plane import PKI, PORT
 from islanding.lab.eks_disks import Disks
 from islanding.lab.eks_hosted import PUBLIC_FILTER, Hosted
 from islanding.lab.fleet import Plugs, VpcCabling
-from islanding.lab.kubernetes import KUBECTL, service_objects, wait_for_api
+from islanding.lab.kubernetes import KUBECTL, PATIENCE, service_objects, wait_for_api
 from islanding.lab.machine import Machine, MachineFile, MachineSpec
 from islanding.lab.pki import Authority
 from islanding.lab.region.instances import InstanceState
@@ -201,7 +201,7 @@ class EksService:
         hosted.seats = self._seats or eks_local.seats(self._client("ec2"), cluster)
         hosted.disks = self._disks.on_outpost(hosted, cluster, self._region.eks.creator(hosted.name))
         hosted.instances = eks_local.launch(self._client, cluster, hosted.seats, hosted.group)
-        wait_until("the control plane's machines", lambda: self._machines(hosted), timeout=60, done=bool)
+        wait_until("the control plane's machines", lambda: self._machines(hosted), timeout=PATIENCE, done=bool)
 
     def _machines(self, hosted: Hosted) -> list[Machine]:
         """The control plane's machines; none while any of them is not made yet."""

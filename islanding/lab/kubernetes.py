@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 KUBECTL = "/opt/islanding/bin/kubectl"
 OPERATOR = "operator"
+PATIENCE = 300.0  # seconds for a step of a bring-up: a machine with full cores takes minutes, as EKS itself does
 
 
-def wait_for_api(machine: Machine, timeout: float = 120.0) -> None:
+def wait_for_api(machine: Machine, timeout: float = PATIENCE) -> None:
     """Wait until the API server of a control-plane machine says that it is ready."""
     probe = ["curl", "--silent", "--insecure", "--max-time", "5", "https://127.0.0.1/readyz"]
     wait_until(
@@ -130,7 +131,7 @@ def node_name(lab: Lab, address: str) -> str:
     return private_dns_name(address, lab.conf.region.name)
 
 
-def wait_for_nodes(lab: Lab, timeout: int = 120) -> None:
+def wait_for_nodes(lab: Lab, timeout: float = PATIENCE) -> None:
     """Wait until every worker is Ready and, on a local cluster, every control-plane node is registered."""
     present = [node_name(lab, a) for a in lab.control_plane_addresses] if lab.local else []
     workers = [node_name(lab, str(w.address)) for w in lab.workers]
@@ -146,10 +147,10 @@ def wait_for_nodes(lab: Lab, timeout: int = 120) -> None:
         roles = [f"node-role.kubernetes.io/{role}=" for role in ("control-plane", "master")]
         admin(lab, "label", "--overwrite", "node", name, *roles)
     ready = [f"node/{n}" for n in workers]
-    admin(lab, "wait", "--for=condition=Ready", *ready, f"--timeout={timeout}s", timeout=timeout + 10)
+    admin(lab, "wait", "--for=condition=Ready", *ready, f"--timeout={timeout:g}s", timeout=timeout + 10)
 
 
-def deploy_workload(lab: Lab, timeout: int = 120) -> None:
+def deploy_workload(lab: Lab, timeout: float = PATIENCE) -> None:
     """Apply the site's manifest as the operator and wait until the workload answers at every worker's node port."""
     workload = lab.conf.workload
     manifest = (lab.site_folder / workload.manifest).read_text()
@@ -157,21 +158,21 @@ def deploy_workload(lab: Lab, timeout: int = 120) -> None:
     wait_until(  # the default service account is made by a controller that may still be starting
         "the default service account",
         lambda: admin(lab, "get", "serviceaccount", "default", "--ignore-not-found", "-o", "name").stdout,
-        timeout=30,
+        timeout=timeout,
     )
     wait_until(  # who reaches the cluster through the instance at the edge has to wait for that
         "the operator to reach the cluster",
         lambda: at_desk(lab, OPERATOR, [*kubectl, "apply", "-f", "-"], stdin=manifest).ok,
-        timeout=60,
+        timeout=timeout,
         interval=0.5,
     )
-    admin(lab, "rollout", "status", f"deployment/{workload.name}", f"--timeout={timeout}s", timeout=timeout + 10)
+    admin(lab, "rollout", "status", f"deployment/{workload.name}", f"--timeout={timeout:g}s", timeout=timeout + 10)
     for worker in lab.workers:
         url = f"http://{worker.address}:{workload.node_port}/"
         wait_until(
             f"the workload at {url}",
             lambda url=url: at_desk(lab, _client(lab), ["curl", "-sf", "-m", "2", url]).ok,  # type: ignore[misc]  # a default in a lambda
-            timeout=30,
+            timeout=timeout,
             interval=0.1,
         )
 

@@ -21,7 +21,7 @@ from islanding.lab.registry import Lab
 from islanding.process import dying_with_parent
 from islanding.wait import WaitTimeout, wait_until
 
-READY_TIMEOUT = 300.0  # seconds; a bring-up takes about 20 on two free cores
+READY_TIMEOUT = 900.0  # seconds; a bring-up takes about 20 on two free cores, and as many minutes is for no lab
 DOWN_TIMEOUT = 20.0
 _MIN_FREE_BYTES = 2 << 30  # overlay layers, logs and etcd of one lab
 _OWN_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")

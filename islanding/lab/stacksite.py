@@ -18,6 +18,7 @@ from islanding.lab import kernel, namespaces, node
 from islanding.lab.access import KEY_NAME
 from islanding.lab.desk import Desk, OpenDesk
 from islanding.lab.eks_hosted import Timing
+from islanding.lab.kubernetes import PATIENCE
 from islanding.lab.machine import SSH_USER, MachineFile
 from islanding.lab.parts.found import Parts
 from islanding.lab.region.instances import InstanceState
@@ -197,7 +198,7 @@ class StackSite:
         wait_until(
             f"{wanted} nodes to be Ready",
             lambda: self.world.eks.admin(self.conf.cluster.name, "get", "nodes", "-o", f"jsonpath={ready}").stdout,
-            timeout=240,
+            timeout=PATIENCE,
             interval=0.5,
             done=lambda text: text.count("True") >= wanted,
         )
@@ -210,8 +211,8 @@ class StackSite:
         images.push(operator, self.parts.workload, reference, region=self.conf.region.name)
         text = (self.site_folder / workload.manifest).read_text().replace("${image}", reference)
         operator.run(["kubectl", "apply", "-f", "-"], stdin=text)
-        status = ["kubectl", "rollout", "status", f"deployment/{workload.name}", "--timeout=120s"]
-        operator.run(status, timeout=130)
+        status = ["kubectl", "rollout", "status", f"deployment/{workload.name}", f"--timeout={PATIENCE:g}s"]
+        operator.run(status, timeout=PATIENCE + 10)
 
     @property
     def foreign_profile(self) -> str:

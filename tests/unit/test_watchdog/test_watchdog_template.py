@@ -165,8 +165,8 @@ def test_nothing_is_broken_when_the_deadline_cannot_be_written(
         return reply
 
     monkeypatch.setattr("islanding.aws.calls.call", refuse)
+    route = faults.RouteRemoved(destination="10.8.0.0/16")
     with pytest.raises(faults.FaultError, match="the deadline of route-removed cannot be written on rtb-"):
-        route = faults.RouteRemoved(destination="10.8.0.0/16")
         apply_fault(network.site, route, network.bench.journal, heal_timeout=0.5)
 
     assert network.state() == before
