@@ -1,27 +1,57 @@
-"""A run of several sites: in which order they come up."""
+"""A run of several sites: which come up, when, and how many are up side by side."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from islanding import siteconf
 from islanding.cli.orchestrate import Run, SiteRun
 from islanding.errors import SetupError
 
+NAMES = ("one", "two", "three", "four", "five")
 
-def test_the_site_with_three_members_of_etcd_comes_up_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three members of etcd start while nothing else fills the cores; the others keep their order."""
-    brought_up = []
 
-    def up(_run: Run, site: str, _journal: object) -> None:
-        brought_up.append(site)
-        raise SetupError("far enough")
+@pytest.mark.parametrize(("cores", "most"), [(1, 2), (2, 2), (3, 3), (64, 5)])
+def test_no_more_sites_are_up_than_there_are_cores_and_two(
+    cores: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come up in their order, one at a time; what fails to come up holds up nobody."""
+    coming: set[str] = set()
+    up: set[str] = set()
+    peak: list[int] = []
+    order: list[str] = []
+    counting, full = threading.Lock(), threading.Event()
 
-    monkeypatch.setattr(Run, "_up", up)
+    def bring_up(_run: Run, site: str, _journal: object) -> str:
+        assert coming == set()
+        coming.add(site)
+        order.append(site)
+        coming.discard(site)
+        if site == "two":
+            raise SetupError("no more space")
+        return site
+
+    def cases(_run: Run, _wanted: SiteRun, lab: str, _journal: object) -> None:
+        with counting:
+            up.add(lab)
+            peak.append(len(up))
+        if len(up) == min(most, len(NAMES) - 1):
+            full.set()
+        assert full.wait(10)
+        with counting:
+            up.discard(lab)
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(cores)))
     monkeypatch.setattr(Run, "_started", lambda _run: None)
+    monkeypatch.setattr(Run, "_up", bring_up)
+    monkeypatch.setattr(Run, "_cases", cases)
+    monkeypatch.setattr(Run, "_down", lambda *_: None)
 
-    assert not Run(tmp_path, [SiteRun(name) for name in siteconf.names()]).execute()
+    assert not Run(tmp_path, [SiteRun(name) for name in NAMES]).execute()
 
-    assert brought_up == ["outpost-local", *sorted(set(siteconf.names()) - {"outpost-local"})]
+    assert order == list(NAMES)
+    assert max(peak) == min(most, len(NAMES) - 1)
+    failed = [event for event in (tmp_path / "journal.jsonl").read_text().splitlines() if "site-failed" in event]
+    assert ["no more space" in event for event in failed] == [True]
