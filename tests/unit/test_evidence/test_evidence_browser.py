@@ -82,7 +82,9 @@ def test_the_first_key_leads_past_the_first_page(browser: Browser, pages: dict[s
 
     assert focused[0] == "skip"
     assert focused[1] >= 0
-    assert page.url.endswith("#requirements")
+    page.wait_for_url(
+        "**/en.html#requirements", wait_until="commit"
+    )  # which the browser's window learns a little later
     assert page.evaluate("[...document.querySelectorAll('summary')].every(fold => fold.tabIndex >= 0)")
     page.context.close()
 
