@@ -182,7 +182,7 @@ class ControlPlane:
             "--client-cert-auth",
             "--peer-client-cert-auth",
             # On a machine whose cores are full a leader is late by more than etcd's 100 ms, and each election makes it
-            # later still (docs/measurements.md 13). etcd's tuning guide: an election takes ten heartbeats.
+            # later still (docs/measurements.md 13). One to ten is the ratio of etcd's own 100 ms and 1 s.
             "--heartbeat-interval=300",
             "--election-timeout=3000",
             "--unsafe-no-fsync",  # the lab's disk outlives a power cycle of the machine, not of the host
