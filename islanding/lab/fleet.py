@@ -94,7 +94,7 @@ class Fleet:
         for state in self._instances():
             with self._lock:
                 turn = self._turns.setdefault(state.id, threading.Lock())
-            if self._differs(state):
+            if turn.locked() or self._differs(state):  # what is under way may be for a state before this one
                 future = self._pool.submit(self._converge, state.id, turn)
                 self._under_way.add(future)
                 future.add_done_callback(self._under_way.discard)
@@ -116,7 +116,8 @@ class Fleet:
         with turn:
             state = next((s for s in self._instances() if s.id == instance), None)
             try:
-                self._bring(instance, state)
+                if state is None or self._differs(state):
+                    self._bring(instance, state)
             except Exception as error:  # recorded with the Region's errors: a run that saw one is inconclusive
                 self._errors(f"power of {instance}: {type(error).__name__}: {error}")
 

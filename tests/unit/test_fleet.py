@@ -18,12 +18,13 @@ from islanding.wait import wait_until
 
 @dataclass
 class Recorder:
-    """What machines were told, and what EC2 says; `gate` holds a machine that is being powered on."""
+    """What machines were told, and what EC2 says; `disks` and `gate` hold one that is being made, or powered on."""
 
     states: dict[str, InstanceState] = field(default_factory=dict)
     told: list[tuple[str, str]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
+    disks: threading.Event = field(default_factory=threading.Event)
     fails: str = ""
 
     def say(self, name: str, state: str, reboots: int = 0) -> None:
@@ -43,6 +44,7 @@ def ec2() -> Recorder:
     """EC2, and the record of what machines were told; nothing is held."""
     recorder = Recorder()
     recorder.gate.set()
+    recorder.disks.set()
     return recorder
 
 
@@ -62,6 +64,7 @@ def fleet(ec2: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fle
         def create_disk(self) -> None:
             (tmp_path / self.name).mkdir()
             ec2.told.append((self.name, "disk"))
+            assert ec2.disks.wait(10)
 
         def power_on(self) -> None:
             assert ec2.gate.wait(10)
@@ -131,15 +134,17 @@ def test_what_never_ran_gets_no_machine(fleet: Fleet, ec2: Recorder, state: str)
     assert ec2.told == []
 
 
-def test_the_newest_state_counts(fleet: Fleet, ec2: Recorder) -> None:
-    """What changes while a machine is being powered on is done after that, in its turn."""
-    ec2.gate.clear()
+@pytest.mark.parametrize("held", ["disks", "gate"])
+def test_the_newest_state_counts(fleet: Fleet, ec2: Recorder, held: str) -> None:
+    """What changes while a machine is being made, or powered on, is done after that, in its turn."""
+    gate: threading.Event = getattr(ec2, held)
+    gate.clear()
     ec2.say("i-1", "running")
     fleet.follow()
     wait_until("the disk", lambda: ("i-1", "disk") in ec2.told, timeout=10, interval=0.01, done=bool)
     ec2.say("i-1", "terminated")
     fleet.follow()
-    ec2.gate.set()
+    gate.set()
     wait_until("the fleet to settle", fleet.settled, timeout=10, interval=0.01, done=bool)
 
     assert ec2.told == [("i-1", what) for what in ("disk", "on", "off")]
