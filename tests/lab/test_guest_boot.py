@@ -73,7 +73,7 @@ class Closed:
             **{"MetadataOptions": {"HttpTokens": "required"}, **more},
         )["Instances"][0]["InstanceId"]  # fmt: skip
         self.fleet.follow()
-        machine: Machine = wait_until("a machine", lambda: self.fleet.machine(made), timeout=20)
+        machine: Machine = wait_until("a machine", lambda: self.fleet.machine(made), timeout=180)
         machine.wait_booted()
         return machine
 
@@ -130,12 +130,12 @@ def closed(world: World, resolvers: Resolvers, tmp_path: Path) -> Iterator[Close
         for state in region.instances():
             world.ec2.terminate_instances(InstanceIds=[state.id])
         fleet.follow()
-        wait_until("the machines to be off", fleet.settled, timeout=20)
+        wait_until("the machines to be off", fleet.settled, timeout=180)
         cgroups.remove(LAB)
         metadata.close()
 
 
-def cloud_init(machine: Machine, timeout: float = 30.0) -> dict[str, Any]:
+def cloud_init(machine: Machine, timeout: float = 180.0) -> dict[str, Any]:
     """cloud-init's status when it has ended."""
 
     def status() -> dict[str, Any]:
@@ -206,7 +206,7 @@ def test_a_script_that_hangs_leaves_the_instance_reachable(closed: Closed) -> No
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJmyxyo8rVLxX4OcLf6gH3AtoxQjPcbyfT1U4sf1qPz lab"
     closed.world.ec2.import_key_pair(KeyName="lab", PublicKeyMaterial=key.encode())
     machine = closed.boot(b"#!/bin/bash\ntouch /var/begun\nexec sleep 1000\n", KeyName="lab")
-    wait_until("the script to begin", lambda: machine.run(["test", "-e", "/var/begun"], check=False).ok, timeout=20)
+    wait_until("the script to begin", lambda: machine.run(["test", "-e", "/var/begun"], check=False).ok, timeout=180)
     assert "status: running" in machine.run(["cloud-init", "status"], check=False).stdout
     assert key.split()[1] in machine.run(["sh", "-c", "cat ~ec2-user/.ssh/authorized_keys"]).stdout
     machine.wait_booted()
@@ -236,7 +236,7 @@ def test_bootstrap_with_endpoint_and_ca_starts_a_kubelet(closed: Closed) -> None
     def said() -> str:
         return machine.run(["journalctl", "-u", "kubelet", "--no-pager"], check=False).stdout
 
-    journal = wait_until("the kubelet to try", said, timeout=60, done=lambda t: "Unable to register node" in t)
+    journal = wait_until("the kubelet to try", said, timeout=180, done=lambda t: "Unable to register node" in t)
     assert state.private_dns_name in journal
     assert "a=b" in machine.run(["sh", "-c", "tr '\\0' ' ' < /proc/$(pidof kubelet)/cmdline"]).stdout
     assert "active" == machine.run(["systemctl", "is-active", "containerd"]).stdout.strip()
@@ -249,7 +249,7 @@ def test_bootstrap_without_them_asks_the_eks_api_in_vain(closed: Closed) -> None
     """
     signal = b"/opt/aws/bin/cfn-signal --exit-code $? --stack workers --resource NodeGroup\n"
     machine = closed.boot(bootstrap("--aws-api-retry-attempts 0") + signal)
-    assert "error" == cloud_init(machine, timeout=90)["status"]
+    assert "error" == cloud_init(machine, timeout=240)["status"]
     log = file(machine, LOG)
     assert "CloudFormation was not told of FAILURE for NodeGroup of workers" in log
     assert f'Connect timeout on endpoint URL: "https://eks.{REGION}.amazonaws.com/clusters/lab"' in log
@@ -275,7 +275,7 @@ def test_nodeadm_stops_where_it_asks_ec2(closed: Closed) -> None:
     def said() -> str:
         return machine.run(["journalctl", "-u", "nodeadm", "-o", "cat", "--no-pager"], check=False).stdout
 
-    journal = wait_until("nodeadm to ask", said, timeout=60, interval=0.5, done=lambda t: "will try again" in t)
+    journal = wait_until("nodeadm to ask", said, timeout=180, interval=0.5, done=lambda t: "will try again" in t)
     assert "Fetching instance details.." in journal
     assert f"https://ec2.{REGION}.amazonaws.com" in journal
     assert "Instance details populated" not in journal
@@ -290,14 +290,14 @@ def test_nodeadm_joins_by_a_part_of_the_user_data(closed: Closed) -> None:
     def said() -> str:
         return machine.run(["journalctl", "-u", "nodeadm", "-o", "cat", "--no-pager"], check=False).stdout
 
-    wait_until("nodeadm to end", said, timeout=60, interval=0.3, done=lambda t: "Daemons are running" in t)
+    wait_until("nodeadm to end", said, timeout=180, interval=0.3, done=lambda t: "Daemons are running" in t)
     (state,) = closed.world.region.instances()
     assert f"--hostname-override={state.private_dns_name}" in file(machine, "/etc/eks/kubelet.env")
     assert 17 == yaml.safe_load(file(machine, "/etc/kubernetes/kubelet/config.d/20-node.conf"))["maxPods"]
     assert ["10.100.0.10"] == yaml.safe_load(file(machine, "/etc/kubernetes/kubelet/config.d/10-eks.conf"))[
         "clusterDNS"
     ]
-    wait_until("the kubelet to run", lambda: machine.run(["pidof", "kubelet"], check=False).stdout, timeout=30)
+    wait_until("the kubelet to run", lambda: machine.run(["pidof", "kubelet"], check=False).stdout, timeout=180)
 
 
 def test_the_hop_limit_keeps_metadata_tokens_from_what_is_behind_the_instance(closed: Closed) -> None:
